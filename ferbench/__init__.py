@@ -1,0 +1,49 @@
+"""ferbench: a benchmark suite for cross-domain facial expression recognition.
+
+This module is the public surface: a plugin imports from here and from nowhere else inside ferbench. Names that need torch are
+loaded on first use, so importing ferbench stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ferbench.errors import AssemblyRefused, DataError, FerbenchError, RecipeError, WeightsError
+from ferbench.hookspecs import hookimpl
+from ferbench.schema import FACTORS, LABEL_SPACES, PARSING_CLASSES, DatasetSpec, Expression, Finding, LabelSpace, Sample, Spec
+
+if TYPE_CHECKING:
+    from ferbench.data.reader import Reader
+    from ferbench.flow import Batch, Features, Inputs, Output, Parts, Progress, TokenMask
+    from ferbench.method.backbone import Backbone
+    from ferbench.method.component import Component, Site
+    from ferbench.method.critics import discriminator_loss, grad_reverse, mine_bound
+    from ferbench.method.disentangler import Disentangler
+    from ferbench.method.head import Head
+    from ferbench.method.masking import Masking
+
+_LAZY = {
+    "Reader": "ferbench.data.reader",
+    **{name: "ferbench.flow" for name in ("Batch", "Features", "Inputs", "Output", "Parts", "Progress", "TokenMask")},
+    **{name: "ferbench.method.component" for name in ("Component", "Site")},
+    **{name: "ferbench.method.critics" for name in ("discriminator_loss", "grad_reverse", "mine_bound")},
+    "Backbone": "ferbench.method.backbone",
+    "Disentangler": "ferbench.method.disentangler",
+    "Head": "ferbench.method.head",
+    "Masking": "ferbench.method.masking",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "FACTORS", "LABEL_SPACES", "PARSING_CLASSES", "AssemblyRefused", "Backbone", "Batch", "Component", "DataError", "DatasetSpec",
+    "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "Masking", "Output",
+    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Site", "Spec", "TokenMask", "WeightsError", "discriminator_loss",
+    "grad_reverse", "hookimpl", "mine_bound",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'ferbench' has no attribute {name!r}")

@@ -1,0 +1,127 @@
+"""What travels between components. Shapes are written here once; the docstrings of components refer to them.
+
+B batch, E width of a pooled feature, N tokens, C/H/W channels and size of a level, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a forward pass may see, in training and at test time alike: no label is in it.
+
+    images: [B, 3, H, W], normalised as the view says. views: further pictures of the same faces by name ("eye", "flipped":
+    [B, 3, h, w]; "parsing": [B, h, w] integers).
+    """
+
+    images: Tensor
+    views: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and what is known of them. Losses see this; forward does not.
+
+    expression: [B] class index, -1 unknown. factors: name -> [B] class index, -1 unknown. domain: [B] index of the source
+    (a copy made by the view counts as a further domain). affect: [B, 2] valence and arousal in [-1, 1], NaN unknown.
+    row: [B] row in the role's data, the same in every epoch.
+    """
+
+    inputs: Inputs
+    expression: Tensor
+    factors: Mapping[str, Tensor]
+    domain: Tensor
+    affect: Tensor
+    row: Tensor
+
+    def __len__(self) -> int:
+        return self.expression.shape[0]
+
+
+@dataclass(frozen=True)
+class TokenMask:
+    """Which tokens the encoder sees. keep: [B, k] and drop: [B, N - k] token indices; together a partition of 0…N-1."""
+
+    keep: Tensor
+    drop: Tensor
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone gives. pooled: [B, E]. tokens: [B, k, E] (visible ones only under a mask), class token excluded.
+    levels: one [B, C, H, W] per stage, finest first. A part that a backbone does not have is None, or an empty tuple."""
+
+    pooled: Tensor | None = None
+    tokens: Tensor | None = None
+    levels: tuple[Tensor, ...] = ()
+    mask: TokenMask | None = None
+
+    def provides(self) -> frozenset[str]:
+        names = {"pooled": self.pooled is not None, "tokens": self.tokens is not None, "levels": bool(self.levels)}
+        return frozenset(name for name, there in names.items() if there)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a disentangler gives. expression: [B, E], all that a head needs. disturbance: [B, D] or None (absent at test time).
+    kept: whatever the component's own losses need later, by name."""
+
+    expression: Tensor
+    disturbance: Tensor | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One forward pass. predictions, by name: "expression" logits [B, K]; "affect" [B, 2]; "pixels" [B, N, P];
+    "factor.NAME" logits [B, classes]; "feature.NAME" [B, E]. kept: what the masking and the head keep for their losses."""
+
+    features: Features
+    parts: Parts
+    predictions: Mapping[str, Tensor]
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+    def detached(self) -> Output:
+        """The same values cut from the graph, for critics."""
+        features = replace(
+            self.features,
+            pooled=_cut(self.features.pooled),
+            tokens=_cut(self.features.tokens),
+            levels=_cut(self.features.levels),
+        )
+        parts = Parts(_cut(self.parts.expression), _cut(self.parts.disturbance), _cut(dict(self.parts.kept)))
+        return Output(features, parts, _cut(dict(self.predictions)), _cut(dict(self.kept)))
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, tuple | list):
+        return type(value)(_cut(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _cut(item) for name, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands. epoch counts from 0; fraction runs from 0 to 1 over the whole stage and is saved."""
+
+    epoch: int
+    step: int
+    fraction: float
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Class probabilities [B, K] in float32, whatever the run's precision."""
+    return torch.softmax(logits.float(), dim=1)

@@ -1,0 +1,141 @@
+"""What the suite talks about, in plain values: expressions, factors, samples, label spaces, specs. No torch here.
+
+Labels never travel as integers between datasets: a reader maps its native code to an :class:`Expression` by name, and a
+:class:`LabelSpace` gives the class index that a model sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Expression(StrEnum):
+    """Every expression of the suite, in the one order that all label spaces, tables and channel groups follow."""
+
+    SURPRISE = "surprise"
+    FEAR = "fear"
+    DISGUST = "disgust"
+    HAPPINESS = "happiness"
+    SADNESS = "sadness"
+    ANGER = "anger"
+    NEUTRAL = "neutral"
+    CONTEMPT = "contempt"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The classes a run distinguishes, in suite order. What lies outside is dropped and counted."""
+
+    name: str
+    classes: tuple[Expression, ...]
+
+    def index(self, expression: Expression | str | None) -> int:
+        """Class index in ``[0, K)``, or -1 for an expression outside this space."""
+        return next((i for i, known in enumerate(self.classes) if known == expression), -1)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+_ALL = tuple(Expression)
+LABEL_SPACES: Mapping[str, LabelSpace] = {
+    space.name: space
+    for space in (
+        LabelSpace("basic6", _ALL[:6]),
+        LabelSpace("basic7", _ALL[:7]),
+        LabelSpace("contempt8", _ALL[:8]),
+        LabelSpace("other8", (*_ALL[:7], Expression.OTHER)),
+    )
+}
+
+FACTORS: tuple[str, ...] = ("gender", "age", "race", "identity", "illumination", "pose")
+"""The six disturbance factors, in the order ADDL weighs them."""
+
+SPLITS: tuple[str, ...] = ("train", "val", "test")
+
+PARSING_CLASSES: tuple[str, ...] = (
+    "background", "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear",
+    "mouth", "u_lip", "l_lip", "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
+)  # fmt: skip
+"""CelebAMask-HQ's parts in its owner's current order; always mapped by name."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One face as its owner labels it. A reader yields these; nothing is decoded yet.
+
+    ``image`` is a file to decode, or a token that only the reader's own ``pixels`` understands. ``domain`` is a name
+    within the dataset. ``factors`` maps a factor to its class *name*. Points are ``(x, y)`` in pixels of the stored
+    image; ``box`` is ``(x0, y0, x1, y1)``; valence and arousal lie in [-1, 1].
+    """
+
+    id: str
+    image: Path | str
+    expression: Expression | None
+    domain: str
+    split: str
+    subject: str | None = None
+    factors: Mapping[str, str] = field(default_factory=dict)
+    valence: float | None = None
+    arousal: float | None = None
+    landmarks: tuple[tuple[float, float], ...] | None = None
+    box: tuple[float, float, float, float] | None = None
+    parsing: Path | str | None = None
+    video: str | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a reader, ``prepare`` or ``verify`` noticed. ``level`` is "error" or "warning"; ``where`` names file and line."""
+
+    level: str
+    where: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a hook returns: a named part that can be built later. Frozen and light: making one imports nothing heavy.
+
+    ``build`` takes the component's config (an instance of ``config``, or nothing) and, for method parts, a
+    :class:`ferbench.method.Site`; it imports torch inside. ``config`` is a frozen dataclass whose fields are the options a
+    recipe and ``--set`` may give. ``name`` is namespaced (``addl.ddm``) outside the core. ``paper`` says where the part is
+    described.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    config: type[Any] | None = None
+    summary: str = ""
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetSpec(Spec):
+    """A dataset: ``build(config)`` gives a :class:`ferbench.data.Reader`. The rest is what people ask before they have it.
+
+    ``kind``: "real" or "synthetic" (they never mix in one table). ``family``: datasets that share pictures have the same
+    family. ``splits``: the owner's. ``evaluated``: the split scored when the set is a target ("all" for every sample).
+    ``counts``: expected images per split, expression and certainty mark, ``{"train": {"surprise": 1290}}``; only marks "A"
+    and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may.
+    """
+
+    kind: str = "real"
+    family: str = ""
+    licence: str = ""
+    access: str = ""
+    citation: str = ""
+    layout: str = ""
+    classes: tuple[Expression, ...] = _ALL[:7]
+    factors: tuple[str, ...] = ()
+    evaluated: str = "test"
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    certainty: str = "D"
+    argument: str = ""
+    auxiliary: bool = False
