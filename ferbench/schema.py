@@ -6,6 +6,8 @@ Labels never travel as integers between datasets: a reader maps its native code 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -139,3 +141,18 @@ class DatasetSpec(Spec):
     certainty: str = "D"
     argument: str = ""
     auxiliary: bool = False
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, as 64 hex digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def fold(*parts: int | str) -> int:
+    """One seed in [0, 2^63) from several parts; the same on every machine."""
+    return int(digest(list(parts))[:16], 16) >> 1

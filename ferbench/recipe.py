@@ -1,0 +1,369 @@
+"""A recipe: TOML → stages of slots, with presets, variants and settings laid over it. Every error names file and key. No torch.
+
+Layers, each over the last: the recipe itself (the paper's settings), ``preset``, ``variant``, ``for_source`` (what the paper says of
+that source), ``--weights``, ``--set``.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from ferbench.data.views import OPS, View
+from ferbench.errors import FerbenchError, RecipeError, UnknownName
+from ferbench.plugins import Registry
+from ferbench.schema import LABEL_SPACES
+
+SLOT_KINDS = {"backbone": "backbones", "masking": "maskings", "disentangler": "disentanglers", "head": "heads"}
+ROLES = ("source.train", "auxiliary.factors", "auxiliary.parsing", "auxiliary.faces")
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Factor on the learning rate as a function of the epoch (fractions count): linear ``warmup`` epochs, then the kind.
+    cosine falls from 1 to ``floor`` over ``period`` epochs (default: the stage's length) and may stop short of it."""
+
+    __pydantic_config__ = _STRICT
+    kind: Literal["constant", "cosine", "multi-step", "exponential"] = "constant"
+    warmup: float = 0.0
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    period: float | None = None
+    floor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """What differs for the parameters under one path ("head", "disentangler.critics"): None means as everywhere else."""
+
+    __pydantic_config__ = _STRICT
+    lr: float | None = None
+    weight_decay: float | None = None
+    schedule: Schedule | None = None
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """One optimiser for main and critics; ``slots`` maps a path prefix to what differs there, the longest prefix wins."""
+
+    __pydantic_config__ = _STRICT
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip: float | None = None
+    accumulate: int = 1
+    schedule: Schedule = field(default_factory=Schedule)
+    slots: dict[str, Group] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A component by name, with every option resolved."""
+
+    use: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Artifacts in, artifacts out. ``each``: once per dataset of its role. ``teachers``: name → earlier stage, given to the
+    components as frozen methods. ``load``: path here → "stage/path there". ``frozen``: paths that never change."""
+
+    __pydantic_config__ = _STRICT
+    name: str
+    data: Literal["source.train", "auxiliary.factors", "auxiliary.parsing", "auxiliary.faces"]
+    backbone: Slot
+    masking: Slot
+    disentangler: Slot
+    head: Slot
+    epochs: int
+    batch: int
+    view: View = field(default_factory=View)
+    losses: dict[str, float] = field(default_factory=dict)
+    critics: dict[str, float] = field(default_factory=dict)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    teachers: dict[str, str] = field(default_factory=dict)
+    load: dict[str, str] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    each: bool = False
+    oversample: bool = False
+    seed: Literal["run", "auxiliary"] = "run"
+
+    def slots(self) -> dict[str, Slot]:
+        return {slot: getattr(self, slot) for slot in SLOT_KINDS}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A resolved recipe: nothing in it is left to a default elsewhere."""
+
+    name: str
+    summary: str
+    paper: str
+    preset: str
+    preset_note: str
+    variant: str | None
+    labels: str
+    selection: Literal["last", "source-val"]
+    approximate: bool
+    stages: tuple[Stage, ...]
+
+    @property
+    def deployed(self) -> Stage:
+        """The last stage: what is evaluated and published."""
+        return self.stages[-1]
+
+
+_TOP = {
+    "schema",
+    "name",
+    "summary",
+    "paper",
+    "year",
+    "approximate",
+    "preset",
+    "labels",
+    "selection",
+    "stage",
+    "variant",
+    "for_source",
+}
+
+
+def resolve(
+    raw: Mapping[str, Any],
+    registry: Registry,
+    *,
+    where: str,
+    preset: str | None = None,
+    variant: str | None = None,
+    sources: Sequence[str] = (),
+    weights: str | None = None,
+    settings: Sequence[str] = (),
+) -> Recipe:
+    """The recipe with all layers applied and every option checked. Raises RecipeError or UnknownName naming file and key."""
+    base = copy.deepcopy(dict(raw))
+    if unknown := sorted(set(base) - _TOP):
+        raise UnknownName("key", unknown[0], _TOP, where=where)
+    if base.get("schema") != 1:
+        raise RecipeError(f"schema is {base.get('schema')!r}; this ferbench reads schema 1", where=where)
+    presets, variants, for_source = base.pop("preset", {}), base.pop("variant", {}), base.pop("for_source", {})
+    chosen = preset or "paper"
+    note = ""
+    if chosen not in presets and chosen != "paper":
+        raise UnknownName("preset", chosen, {"paper", *presets}, where=where)
+    layer = dict(presets.get(chosen, {}))
+    note = str(layer.pop("note", ""))
+    _merge(base, layer)
+    if variant is not None:
+        if variant not in variants:
+            raise UnknownName("variant", variant, variants, where=where)
+        _merge(base, {key: value for key, value in variants[variant].items() if key not in ("table", "published", "note")})
+    if chosen == "paper" or chosen not in presets or presets[chosen].get("for_source", True):
+        for source in sources:
+            _merge(base, for_source.get(source, for_source.get("default", {})))
+    stages: dict[str, Any] = base.get("stage") or {}
+    if not stages:
+        raise RecipeError("no [stage.NAME] table", where=where)
+    if weights is not None:
+        _set_weights(stages, registry, weights, where)
+    for setting in settings:
+        _apply(base, setting, where)
+    return Recipe(
+        name=base["name"],
+        summary=base.get("summary", ""),
+        paper=base.get("paper", ""),
+        preset=chosen,
+        preset_note=note,
+        variant=variant,
+        labels=_label_space(base.get("labels", "basic7"), where),
+        selection=_one_of(base.get("selection", "last"), ("last", "source-val"), f"{where}, selection"),
+        approximate=bool(base.get("approximate", False)),
+        stages=_stages(stages, registry, where),
+    )
+
+
+def _stages(tables: Mapping[str, Any], registry: Registry, where: str) -> tuple[Stage, ...]:
+    done: list[Stage] = []
+    for name, table in tables.items():
+        stage = _stage(name, dict(table), registry, f"{where}, stage.{name}")
+        earlier = {s.name for s in done}
+        for target in [*stage.teachers.values(), *(path.split("/")[0] for path in stage.load.values())]:
+            if target not in earlier:
+                raise UnknownName("earlier stage", target, earlier, where=f"{where}, stage.{name}")
+        done.append(stage)
+    if done[-1].each:
+        raise RecipeError(
+            "the last stage is what gets evaluated and cannot run once per dataset", where=f"{where}, stage.{done[-1].name}.each"
+        )
+    return tuple(done)
+
+
+def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> Stage:
+    role = table.get("data", "source.train")
+    if role not in ROLES:
+        why = "a target cannot be named in training" if str(role).startswith("target") else f"no role {role!r}"
+        raise RecipeError(f"{why}; roles: {', '.join(ROLES)}", where=f"{where}.data")
+    table["data"] = role
+    for slot, kind in SLOT_KINDS.items():
+        given = table.get(slot, {"use": "none"})
+        if isinstance(given, str):
+            given = {"use": given}
+        if slot in ("backbone", "head") and given.get("use", "none") == "none":
+            raise RecipeError(f"no {slot}", where=where, next=f'Add {slot} = {{use = "…"}}; see: ferbench list {kind}')
+        table[slot] = _slot(dict(given), kind, registry, f"{where}.{slot}")
+    view = dict(table.get("view", {}))
+    if "augment" in view:
+        ops = view["augment"] if isinstance(view["augment"], list | tuple) else str(view["augment"]).split(",")
+        view["augment"] = [_op(op, f"{where}.view.augment") for op in ops if op]
+    table["view"] = coerce(View, view, f"{where}.view")
+    stage: Stage = coerce(Stage, {"name": name, **table}, where)
+    return stage
+
+
+def _op(op: Any, where: str) -> Any:
+    given = {"op": op} if isinstance(op, str) else dict(op)
+    if given.get("op") not in OPS:
+        raise UnknownName("augmentation", str(given.get("op")), OPS, where=where)
+    return coerce(OPS[given["op"]], given, where)
+
+
+def _slot(given: dict[str, Any], kind: str, registry: Registry, where: str) -> Slot:
+    use = given.pop("use", None)
+    if not isinstance(use, str):
+        raise RecipeError('a slot names its component: use = "…"', where=where)
+    spec = registry.spec(kind, use, where=where)
+    if spec.config is None:
+        if given:
+            raise RecipeError(f"{use!r} has no options, and {sorted(given)[0]!r} was given", where=where)
+        return Slot(use)
+    config = coerce(spec.config, given, where)
+    return Slot(use, {f.name: getattr(config, f.name) for f in fields(config)})
+
+
+def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass ``kind`` from plain values; text becomes numbers and tuples where the field asks for them."""
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(given) - known):
+        raise UnknownName("option", unknown[0], known, where=where)
+    hints = get_type_hints(kind)
+    values = {name: _split(value, hints[name]) for name, value in given.items()}
+    for name, value in values.items():
+        if is_dataclass(hints[name]) and isinstance(value, Mapping) and isinstance(hints[name], type):
+            values[name] = coerce(hints[name], value, f"{where}.{name}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        raise RecipeError(
+            f"{first['msg'][0].lower()}{first['msg'][1:]}{got}", where=f"{where}.{key}" if key else where
+        ) from problem
+    except FerbenchError as problem:  # a config's own __post_init__ check
+        raise RecipeError(problem.what, where=where, next=problem.next) from problem
+
+
+def _split(value: Any, hint: Any) -> Any:
+    """Comma-separated text for a tuple field becomes its items."""
+    options = (hint, *get_args(hint))
+    if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
+        return [literal(part.strip()) for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple | Mapping) and any(get_origin(o) is tuple for o in options) and value is not None:
+        return [value]
+    return value
+
+
+def literal(text: str) -> Any:
+    """The TOML value that ``text`` spells, else the text itself: 3, 0.5, true, [1, 2], {a = 1}, name."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Lay ``over`` on ``base`` in place. Tables merge, except that naming another component drops the old one's options."""
+    for key, value in over.items():
+        old = base.get(key)
+        if key in SLOT_KINDS and isinstance(value, str):
+            value = {"use": value}
+        if key in SLOT_KINDS and isinstance(old, str):
+            old = base[key] = {"use": old}
+        renamed = (
+            key in SLOT_KINDS
+            and isinstance(value, Mapping)
+            and isinstance(old, Mapping)
+            and value.get("use", old.get("use")) != old.get("use")
+        )
+        if isinstance(value, Mapping) and isinstance(old, dict) and not renamed:
+            _merge(old, value)
+        else:
+            base[key] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)
+
+
+def _apply(base: dict[str, Any], setting: str, where: str) -> None:
+    """One ``--set key=value``. The key starts with a stage, or with a field of the last stage, or is a field of the recipe."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"{setting!r} is not key=value", where="--set")
+    path = key.strip().split(".")
+    stages: dict[str, Any] = base["stage"]
+    last = list(stages)[-1]
+    stage_keys = {f.name for f in fields(Stage)} - {"name"}
+    top = {"labels", "selection"}
+    if path[0] in stages and len(path) > 1:
+        stage, path = path[0], path[1:]
+    elif path[0] in stage_keys:
+        stage = last
+    elif path[0] in top and len(path) == 1:
+        base[path[0]] = text.strip()
+        return
+    else:
+        raise UnknownName(
+            "setting",
+            path[0],
+            {*stages, *stage_keys, *top},
+            where=f"--set {setting}",
+            next=f"See: ferbench run --method {base['name']} --dry-run",
+        )
+    if path[0] not in stage_keys:
+        raise UnknownName("setting", path[0], stage_keys, where=f"--set {setting}")
+    value: Any = literal(text.strip())
+    for part in reversed(path):
+        value = {part: value}
+    _merge(stages[stage], value)
+
+
+def _set_weights(stages: dict[str, Any], registry: Registry, weights: str, where: str) -> None:
+    """``--weights`` replaces the initial weights of every backbone that takes any and is not loaded from an earlier stage."""
+    for name, table in stages.items():
+        slot = table.get("backbone", {})
+        slot = {"use": slot} if isinstance(slot, str) else slot
+        spec = registry.spec("backbones", str(slot.get("use")), where=f"{where}, stage.{name}.backbone")
+        if (
+            spec.config is not None
+            and "weights" in {f.name for f in fields(spec.config)}
+            and "backbone" not in table.get("load", {})
+        ):
+            table["backbone"] = {**slot, "weights": weights}
+
+
+def _label_space(name: Any, where: str) -> str:
+    if name not in LABEL_SPACES:
+        raise UnknownName("label space", str(name), LABEL_SPACES, where=f"{where}, labels")
+    return str(name)
+
+
+def _one_of(value: Any, allowed: tuple[str, ...], where: str) -> Any:
+    if value not in allowed:
+        raise RecipeError(f"{value!r}; allowed: {', '.join(allowed)}", where=where)
+    return value
