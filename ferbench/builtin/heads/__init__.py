@@ -1,0 +1,1 @@
+"""Predictions and task losses that come with ferbench."""
