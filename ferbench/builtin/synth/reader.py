@@ -1,0 +1,107 @@
+"""The synthetic sets as a reader: records at once, pixels when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ferbench.builtin.synth.config import SynthConfig
+from ferbench.builtin.synth.expressions import DRAWN, affect
+from ferbench.builtin.synth.factors import cast, subjects
+from ferbench.builtin.synth.landmarks import landmarks
+from ferbench.builtin.synth.profiles import AGES, GENDERS, LIGHTS, POSES, PROFILES, RACES
+from ferbench.builtin.synth.scene import scene
+from ferbench.data.reader import Reader
+from ferbench.errors import DataError
+from ferbench.schema import SPLITS, Sample
+
+CHUNK = 16
+"""Faces drawn at a time: their planes fit a processor's cache."""
+
+
+class SynthReader(Reader):
+    """Reads nothing: a sample's image token is all that is needed to draw it.
+
+    A token is ``profile/split/number`` and, where options differ from the defaults, ``?name=value&…``; the same token gives
+    the same bytes on every machine, in any batch. ``device`` may be set to draw elsewhere than on the CPU.
+    """
+
+    rooted = False
+    version = "1"
+
+    def __init__(self, profile: str, config: SynthConfig | None = None) -> None:
+        super().__init__()
+        self.profile, self.config = PROFILES[profile], config or SynthConfig()
+        self.device = "cpu"
+
+    def samples(self, root: Path | None = None) -> Iterator[Sample]:
+        for split, size in zip(SPLITS, self._sizes(), strict=True):
+            for start in range(0, size, 256):
+                yield from self._records(split, range(start, min(start + 256, size)))
+
+    def factor_classes(self) -> dict[str, tuple[str, ...]]:
+        used = [name for split, size in zip(SPLITS, self._sizes(), strict=True) if size for name in subjects(self.profile, split)]
+        return {
+            "gender": GENDERS, "age": AGES, "race": RACES, "identity": tuple(dict.fromkeys(used)),
+            "illumination": tuple(LIGHTS), "pose": POSES,
+        }  # fmt: skip
+
+    def pixels(self, samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+        """Pictures [size, size, 3]."""
+        from ferbench.builtin.synth.render import render
+
+        return self._drawn(samples, render)
+
+    def parsing(self, samples: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+        """Parsing maps [size, size]; left and right are the picture's."""
+        from ferbench.builtin.synth.render import parse
+
+        return self._drawn(samples, parse)
+
+    def _sizes(self) -> tuple[int, int, int]:
+        asked, usual = (self.config.train, self.config.val, self.config.test), self.profile.sizes
+        train, val, test = (own if given is None else given for given, own in zip(asked, usual, strict=True))
+        return train, val, test
+
+    def _records(self, split: str, numbers: range) -> Iterator[Sample]:
+        who = cast(self.profile, split, numbers, self.config)
+        feeling = affect(who.of, who.expression, who.intensity)
+        points = landmarks(scene(who), self.config.size)
+        suffix = self.config.token()
+        for row, number in enumerate(numbers):
+            token = f"{self.profile.name}/{split}/{number:05d}{suffix}"
+            yield Sample(
+                id=token, image=token, expression=DRAWN[who.label[row]], domain=self.profile.name, split=split,
+                subject=who.subject[row], factors=who.factors(row),
+                valence=float(feeling[row, 0]), arousal=float(feeling[row, 1]),
+                landmarks=tuple((float(x), float(y)) for x, y in points[row]), parsing=token,
+            )  # fmt: skip
+
+    def _drawn(self, samples: Sequence[Sample], draw: Callable[..., object]) -> list[NDArray[np.uint8]]:
+        places = [self._place(sample) for sample in samples]
+        out: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)] * len(samples)
+        for split in SPLITS:
+            rows = [i for i, place in enumerate(places) if place[0] == split]
+            for start in range(0, len(rows), CHUNK):
+                part = rows[start : start + CHUNK]
+                who = cast(self.profile, split, [places[i][1] for i in part], self.config)
+                drawn = draw(scene(who), self.profile, self.config.size, self.device).cpu().numpy()  # type: ignore[attr-defined]
+                for i, picture in zip(part, drawn, strict=True):
+                    out[i] = picture
+        return out
+
+    def _place(self, sample: Sample) -> tuple[str, int]:
+        """Split and number of a token. Raises DataError for one that another set, or other options, made."""
+        path, _, options = str(sample.image).partition("?")
+        name, _, rest = path.partition("/")
+        split, _, number = rest.partition("/")
+        if name != self.profile.name or split not in SPLITS or not number.isdigit() or f"?{options}".rstrip("?") != self.config.token():
+            raise DataError(
+                f"{str(sample.image)!r} is not a picture of this set",
+                where=self.profile.name + self.config.token(),
+                next=f"Its pictures are {self.profile.name}/train/00000{self.config.token()} and so on",
+            )
+        return split, int(number)
