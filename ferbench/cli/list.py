@@ -1,0 +1,86 @@
+"""``ferbench list KIND``: what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ferbench.plugins import KINDS, Registry, load
+
+
+def _methods(registry: Registry) -> list[dict[str, Any]]:
+    rows = []
+    for recipe in registry.recipes.values():
+        raw = recipe.raw
+        rows.append(
+            {
+                "name": recipe.name, "summary": raw.get("summary", ""), "paper": raw.get("paper", ""), "year": raw.get("year"),
+                "plugin": recipe.plugin, "exact": not raw.get("approximate", False), "stages": list(raw.get("stage", {})),
+                "presets": ["paper", *(name for name in raw.get("preset", {}) if name != "paper")],
+                "variants": list(raw.get("variant", {})),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _datasets(registry: Registry) -> list[dict[str, Any]]:
+    return [
+        {"name": d.name, "kind": d.kind, "summary": d.summary, "classes": [str(c) for c in d.classes], "factors": list(d.factors),
+         "licence": d.licence, "access": d.access, "family": d.family, "counts": {k: dict(v) for k, v in d.counts.items()},
+         "certainty": d.certainty, "plugin": registry.owner["datasets", d.name]}
+        for d in registry.datasets.values()
+    ]  # fmt: skip
+
+
+def _parts(kind: str) -> Callable[[Registry], list[dict[str, Any]]]:
+    def rows(registry: Registry) -> list[dict[str, Any]]:
+        from dataclasses import MISSING, fields
+
+        def options(config: type[Any] | None) -> dict[str, Any]:
+            return {f.name: None if f.default is MISSING else f.default for f in fields(config)} if config else {}
+
+        return [
+            {"name": s.name, "summary": s.summary, "paper": s.paper, "options": options(s.config),
+             "plugin": registry.owner[kind, s.name]}
+            for s in registry.specs[kind].values()
+        ]  # fmt: skip
+
+    return rows
+
+
+LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
+    "methods": _methods,
+    "datasets": _datasets,
+    **{kind: _parts(kind) for kind in KINDS if kind != "datasets"},
+}
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(list(LISTS)))
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(kind: str, as_json: bool) -> None:
+    """What there is of one KIND to choose from."""
+    rows = LISTS[kind](load())
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['summary']}")
+        detail = _detail(kind, row)
+        if detail:
+            click.echo(f"{'':<{width}}    {detail}")
+
+
+def _detail(kind: str, row: dict[str, Any]) -> str:
+    if kind == "methods":
+        variants = f"; variants: {', '.join(row['variants'])}" if row["variants"] else ""
+        about = f"{row['paper']} · " if row["paper"] else ""
+        exact = "" if row["exact"] else "approximate · "
+        return f"{about}{exact}presets: {', '.join(row['presets'])}{variants}"
+    if kind == "datasets":
+        return f"{row['kind']}; {len(row['classes'])} expressions{'; factors: ' + ', '.join(row['factors']) if row['factors'] else ''}"
+    return "options: " + ", ".join(f"{k} = {v!r}" for k, v in row["options"].items()) if row["options"] else ""

@@ -1,0 +1,311 @@
+"""What a run will do, decided before anything is trained: recipe, data by role, jobs in order. No torch, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferbench.data.names import Reference, parse, reader_of, spec_of
+from ferbench.errors import DataError, FerbenchError, RecipeError
+from ferbench.home import data_home
+from ferbench.plugins import Registry
+from ferbench.recipe import Recipe, Stage, resolve
+from ferbench.schema import LABEL_SPACES, DatasetSpec, LabelSpace
+
+AUXILIARY_DEFAULT = "synth-aux"
+"""What fills an auxiliary role when nothing real is prepared for it: synthetic faces, which label everything."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for, as typed."""
+
+    method: str
+    sources: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
+    preset: str | None = None
+    variant: str | None = None
+    settings: tuple[str, ...] = ()
+    seed: int = 0
+    weights: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    out: Path = Path("runs")
+    oracle: bool = False
+    allow_overlap: bool = False
+    compile: bool = False
+    checkpoint_every: float = 30.0
+    auxiliary_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What can be said of a dataset without its pixels. counts: split → expression ("unlabelled" for none) → images.
+    offers: "factors", "affect", "parsing" where it labels them. ready: prepared on this machine."""
+
+    reference: Reference
+    spec: DatasetSpec
+    counts: Mapping[str, Mapping[str, int]]
+    factors: Mapping[str, tuple[str, ...]]
+    offers: frozenset[str]
+    ready: bool
+
+    @property
+    def name(self) -> str:
+        return str(replace(self.reference, split=None))
+
+    def images(self, split: str, space: LabelSpace | None = None) -> int:
+        """Images of a split ("all": of every split), of those in ``space`` when one is given."""
+        chosen = self.counts.values() if split == "all" else [self.counts.get(split, {})]
+        return sum(n for by in chosen for name, n in by.items() if space is None or space.index(name) >= 0)
+
+    def dropped(self, split: str, space: LabelSpace) -> dict[str, int]:
+        """Images of a split outside ``space``, by expression ("unlabelled" for none)."""
+        chosen = self.counts.values() if split == "all" else [self.counts.get(split, {})]
+        lost: dict[str, int] = {}
+        for by in chosen:
+            for name, n in by.items():
+                if space.index(name) < 0 and n:
+                    lost[name] = lost.get(name, 0) + n
+        return lost
+
+
+@dataclass(frozen=True)
+class Target:
+    """A set that is evaluated, after training. role: "source-test" or "target"."""
+
+    facts: Facts
+    split: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage on its data. label: "addm", or "dfem[synth-aux]" for a stage that runs once per dataset."""
+
+    label: str
+    stage: Stage
+    data: tuple[Facts, ...]
+
+    @property
+    def factors(self) -> dict[str, tuple[str, ...]]:
+        merged: dict[str, tuple[str, ...]] = {}
+        for facts in self.data:
+            for name, classes in facts.factors.items():
+                merged[name] = tuple(dict.fromkeys((*merged.get(name, ()), *classes)))
+        return merged
+
+    @property
+    def offers(self) -> frozenset[str]:
+        return frozenset.union(*(facts.offers for facts in self.data))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run, decided. Jobs are in order; the last one is what gets evaluated."""
+
+    request: Request
+    recipe: Recipe
+    labels: LabelSpace
+    sources: tuple[Facts, ...]
+    targets: tuple[Target, ...]
+    jobs: tuple[Job, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        return all(facts.spec.kind == "synthetic" for facts in self.sources)
+
+    def jobs_of(self, stage: str) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs if job.stage.name == stage)
+
+    def datasets(self) -> dict[str, Facts]:
+        """Every dataset this run touches, by name."""
+        found = {facts.name: facts for job in self.jobs for facts in job.data}
+        return found | {target.facts.name: target.facts for target in self.targets}
+
+
+def plan(request: Request, registry: Registry) -> Plan:
+    """Decide a run. Raises one-line errors for everything that can be known before data is opened."""
+    file = registry.recipe(request.method)
+    references = [parse(source, registry.datasets) for source in request.sources]
+    if not references:
+        raise FerbenchError("no source", where="--source", next="See: ferbench data list")
+    recipe = resolve(
+        file.raw,
+        registry,
+        where=file.path.name,
+        preset=request.preset,
+        variant=request.variant,
+        sources=[reference.name for reference in references],
+        weights=request.weights,
+        settings=request.settings,
+    )
+    labels = LABEL_SPACES[recipe.labels]
+    sources = tuple(gather(reference, registry.datasets) for reference in references)
+    for facts in sources:
+        _check_source(facts, labels)
+    targets = _targets(request, sources, labels, registry)
+    jobs, notes = _jobs(recipe, request, sources, registry)
+    return Plan(request, recipe, labels, sources, targets, jobs, tuple(notes))
+
+
+def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
+    """Facts of one dataset: from its prepared set, or from the records of a reader that makes its pictures.
+
+    Raises NotPrepared, in one line that says how to get it, for a real set that is not on this machine.
+    """
+    from ferbench.data.prepared import open_set
+
+    spec = spec_of(reference, datasets)
+    ready = (data_home() / replace(reference, split=None).slug() / "set.json").is_file()
+    reader = reader_of(reference, spec)
+    if not ready and not reader.rooted:
+        counts: dict[str, dict[str, int]] = {}
+        affect = False
+        for sample in reader.samples(None):
+            by = counts.setdefault(sample.split, {})
+            name = "unlabelled" if sample.expression is None else str(sample.expression)
+            by[name] = by.get(name, 0) + 1
+            affect = affect or sample.valence is not None
+        factors = reader.factor_classes()
+        offers = {"factors"} if factors else set()
+        offers |= ({"affect"} if affect else set()) | ({"parsing"} if reader.parsing([]) is not None else set())
+        return Facts(reference, spec, counts, factors, frozenset(offers), ready=False)
+    opened = open_set(reference, datasets)
+    offers = {"factors"} if opened.factor_classes else set()
+    offers |= ({"affect"} if np.isfinite(opened.affect).any() else set()) | ({"parsing"} if opened.info["parsing"] else set())
+    return Facts(reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True)
+
+
+def _check_source(facts: Facts, labels: LabelSpace) -> None:
+    if facts.reference.split is not None:
+        raise RecipeError(
+            "a source is always trained on its train split; leave the @split out", where=f"--source {facts.reference}"
+        )
+    train = facts.counts.get("train", {})
+    missing = [str(c) for c in labels.classes if not train.get(str(c))]
+    if len(missing) == len(labels):
+        raise DataError(
+            f"has no training image of {labels.name}", where=facts.name, next=f"Its splits: {', '.join(facts.counts) or 'none'}"
+        )
+    if missing:
+        fits = [name for name, space in LABEL_SPACES.items() if all(train.get(str(c)) for c in space.classes)]
+        hint = f"--set labels={fits[0]} fits" if fits else "No label space of ferbench fits"
+        raise DataError(
+            f"no training image of {', '.join(missing)}, and {labels.name} has that class", where=facts.name, next=hint
+        )
+
+
+def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, registry: Registry) -> tuple[Target, ...]:
+    """The source's own test split first, then the targets: those named, else every other prepared set of the same kind."""
+    by_name = {facts.name: facts for facts in sources}
+    own = [Target(facts, _own_split(facts), "source-test") for facts in sources]
+    named = [parse(target, registry.datasets) for target in request.targets]
+    if not named:
+        named = _other_sets(sources, registry)
+    targets: list[Target] = []
+    for reference in named:
+        bare = str(replace(reference, split=None))
+        if bare in by_name:
+            own_split = _own_split(by_name[bare])
+            if reference.split not in (None, own_split):
+                raise DataError(
+                    f"its split {reference.split!r} is not kept apart from training", where=f"--target {reference}",
+                    next=f"As source and target at once only its {own_split!r} split can be scored: --target {bare}",
+                )  # fmt: skip
+            continue  # said openly, and scored as the source's own test split
+        facts = gather(replace(reference, split=None), registry.datasets)
+        split = reference.split or facts.spec.evaluated
+        if not facts.images(split, labels):
+            if request.targets:
+                raise DataError(
+                    f"split {split!r} has no image of {labels.name}", where=f"--target {reference}",
+                    next=f"Its splits: {', '.join(f'{bare}@{s}' for s in facts.counts)}",
+                )  # fmt: skip
+            continue
+        targets.append(Target(facts, split, "target"))
+    return (*(target for target in own if target.facts.images(target.split, labels)), *targets)
+
+
+def _own_split(facts: Facts) -> str:
+    return "test" if facts.spec.evaluated == "all" else facts.spec.evaluated
+
+
+def _other_sets(sources: Sequence[Facts], registry: Registry) -> list[Reference]:
+    synthetic = all(facts.spec.kind == "synthetic" for facts in sources)
+    taken = {facts.reference.name for facts in sources}
+    found = []
+    for spec in registry.datasets.values():
+        if spec.auxiliary or spec.argument or spec.name in taken or (spec.kind == "synthetic") is not synthetic:
+            continue
+        if synthetic or (data_home() / spec.name / "set.json").is_file():
+            found.append(Reference(spec.name))
+    return found
+
+
+def _jobs(recipe: Recipe, request: Request, sources: Sequence[Facts], registry: Registry) -> tuple[tuple[Job, ...], list[str]]:
+    jobs: list[Job] = []
+    notes: list[str] = []
+    roles = {stage.data for stage in recipe.stages}
+    auxiliary = {role: _auxiliary(role, request, sources, registry) for role in sorted(roles) if role != "source.train"}
+    if request.auxiliary and not auxiliary:
+        raise FerbenchError(
+            f"{recipe.name} has no stage that learns from auxiliary data", where="--auxiliary", next="Leave it out"
+        )
+    for stage in recipe.stages:
+        data = tuple(sources) if stage.data == "source.train" else auxiliary[stage.data]
+        if stage.each:
+            jobs += [Job(f"{stage.name}[{facts.name}]", stage, (facts,)) for facts in data]
+        else:
+            jobs.append(Job(stage.name, stage, data))
+    for role, chosen in auxiliary.items():
+        if not request.auxiliary and any(facts.spec.kind == "synthetic" for facts in chosen):
+            notes.append(
+                f"{role} is filled by synthetic faces ({', '.join(f.name for f in chosen)}); name prepared sets with --auxiliary"
+            )
+        shared = {facts.name for facts in chosen} & {facts.name for facts in sources}
+        notes += [f"{name} is {role} and source at once: the same images, as the paper allows" for name in sorted(shared)]
+    return tuple(jobs), notes
+
+
+def _auxiliary(role: str, request: Request, sources: Sequence[Facts], registry: Registry) -> tuple[Facts, ...]:
+    """The sets that fill an auxiliary role: those named; else, for a real source, the prepared ones that label it; else synthetic."""
+    need = role.partition(".")[2]
+
+    def fits(facts: Facts) -> bool:
+        return need == "faces" or need in facts.offers
+
+    if request.auxiliary:
+        given = [gather(parse(name, registry.datasets), registry.datasets) for name in request.auxiliary]
+        fitting = tuple(facts for facts in given if fits(facts))
+        if not fitting:
+            raise DataError(
+                f"none of {', '.join(request.auxiliary)} labels {need}", where=f"--auxiliary, for {role}",
+                next=f"Leave it out to use {AUXILIARY_DEFAULT}",
+            )  # fmt: skip
+        return fitting
+    if any(facts.spec.kind == "real" for facts in sources):
+        ready = [
+            gather(Reference(spec.name), registry.datasets)
+            for spec in registry.datasets.values()
+            if spec.kind == "real" and (spec.auxiliary or spec.factors) and (data_home() / spec.name / "set.json").is_file()
+        ]
+        found = tuple(facts for facts in ready if fits(facts))
+        if found:
+            return found
+    return (gather(Reference(AUXILIARY_DEFAULT), registry.datasets),)
+
+
+def stage_dict(stage: Stage) -> dict[str, Any]:
+    """A stage as plain values, for hashes and records: tuples as lists, dataclasses as tables."""
+    import json
+    from dataclasses import asdict
+
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(stage), default=str))
+    return plain

@@ -1,0 +1,409 @@
+"""A plan becomes a record: prepare, train, evaluate, write. The only module that sees both ends of the house.
+
+Training gets the roles of the recipe and nothing else; targets are opened after the last stage is done.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferbench.data.loader import Faces, Loader
+from ferbench.data.prepared import PreparedSet, open_set
+from ferbench.errors import DataError
+from ferbench.evaluation.metrics import measure
+from ferbench.evaluation.predict import predict
+from ferbench.evaluation.selection import EpochScore, oracle
+from ferbench.evaluation.statistics import seed_of, summarise
+from ferbench.home import artifact_home
+from ferbench.machine import Machine
+from ferbench.method.compose import Method
+from ferbench.planning import Job, Plan, Target, stage_dict
+from ferbench.plugins import Registry
+from ferbench.recipe import Stage
+from ferbench.report import Reporter
+from ferbench.results import record as rec
+from ferbench.results.predictions import write_predictions
+from ferbench.results.store import RunFolder, folder_lock, predictions_name
+from ferbench.train.artifacts import Artifact, ArtifactStore
+from ferbench.train.loop import Loop
+from ferbench.train.rehearsal import rehearse
+from ferbench.train.workshop import Order, Workshop, job_key, job_seed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a run's record is, and whether it had been there before."""
+
+    folder: Path
+    record: rec.Record
+    was_done: bool
+
+
+def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
+    """Do the whole plan, or find that it is done. Safe to repeat: what is finished is reused, what was cut short goes on."""
+    machine = Machine.of(plan.request.device, plan.request.dtype)
+    began = time.monotonic()
+    _rehearse(plan, registry, machine)
+    sets = _open_sets(plan, registry, reporter)
+    orders = make_orders(plan, registry, sets, machine)
+    uses = data_uses(plan, sets)
+    identity = _identity(plan, registry, uses, machine)
+    folder = RunFolder(
+        plan.request.out / f"{plan.recipe.name}-{'+'.join(f.reference.slug() for f in plan.sources)}-{identity[:8]}"
+    )
+    if folder.record.is_file():
+        done = rec.read_record(folder.record)
+        if done.run_id == identity:
+            return Outcome(folder.path, done, True)
+    with _alone(folder, machine, reporter):
+        if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == identity:
+            return Outcome(folder.path, done, True)
+        reporter.events = folder.events if machine.rank == 0 else None
+        _check_overlap(plan, sets)
+        shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
+        artifacts = _train(plan, shop, sets, machine, reporter)
+        trained = time.monotonic()
+        results = _evaluate(plan, shop, sets, machine, reporter, artifacts, folder, identity) if machine.rank == 0 else []
+        times = {
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": round(time.monotonic() - began, 1),
+            "evaluation_seconds": round(time.monotonic() - trained, 1),
+            "stages": {order.label: artifacts[order.label][0].seconds for order in orders},
+        }
+        record = _record(plan, registry, identity, uses, orders, artifacts, results, machine, times)
+        if machine.rank == 0:
+            record = rec.write_record(folder.record, record)
+            reporter.event("done", record=str(folder.record), seconds=times["seconds"])
+    return Outcome(folder.path, record, False)
+
+
+def _rehearse(plan: Plan, registry: Registry, machine: Machine) -> None:
+    """Assemble every stage and try its losses on made-up numbers, so that what cannot work is refused before data loads."""
+    shop = Workshop(draft_orders(plan), plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
+    for order in shop.orders:
+        rehearse(shop.rehearsal_method(order), order.stage, views_of(order.offers))
+
+
+def views_of(offers: frozenset[str]) -> tuple[str, ...]:
+    """The further pictures that data with these offers brings along."""
+    return ("parsing",) if "parsing" in offers else ()
+
+
+def draft_orders(plan: Plan) -> tuple[Order, ...]:
+    """The plan's jobs without keys: enough to build their methods."""
+    return tuple(Order(job.label, job.stage, "", _seed(plan, job), job.factors, job.offers, len(job.data)) for job in plan.jobs)
+
+
+def _seed(plan: Plan, job: Job) -> int:
+    return job_seed(plan.request.auxiliary_seed if job.stage.seed == "auxiliary" else plan.request.seed, job.label)
+
+
+def _open_sets(plan: Plan, registry: Registry, reporter: Reporter) -> dict[str, PreparedSet]:
+    """Every dataset of the plan, opened; those whose pictures are made rather than read are prepared on first use."""
+    opened: dict[str, PreparedSet] = {}
+    for name, facts in plan.datasets().items():
+        if facts.ready:
+            opened[name] = open_set(facts.reference, registry.datasets)
+            continue
+        total = facts.images("all")
+        reporter.say(f"Preparing {name}: {total} faces, once")
+        with reporter.task(f"prepare {name}", total):
+            opened[name] = open_set(facts.reference, registry.datasets, progress=reporter.phase)
+    return opened
+
+
+def make_orders(plan: Plan, registry: Registry, sets: Mapping[str, PreparedSet], machine: Machine) -> tuple[Order, ...]:
+    """The plan's jobs with their keys: a job's key holds its settings, data, inputs, versions and seed."""
+    keys: dict[str, str] = {}
+    orders = []
+    last = plan.jobs[-1]
+    for job, draft in zip(plan.jobs, draft_orders(plan), strict=True):
+        inputs = sorted({*job.stage.teachers.values(), *(there.split("/")[0] for there in job.stage.load.values())})
+        facts = {
+            "stage": stage_dict(job.stage),
+            "labels": [str(c) for c in plan.labels.classes],
+            "data": [[f.name, sets[f.name].fingerprint] for f in job.data],
+            "inputs": {name: [keys[j.label] for j in plan.jobs_of(name)] for name in inputs},
+            "versions": versions(registry, [job.stage]),
+            "seed": draft.seed,
+            "dtype": str(machine.dtype),
+            "world": machine.world,
+            "selection": plan.recipe.selection if job is last else "last",
+            "snapshots": plan.request.oracle and job is last,
+        }
+        keys[job.label] = job_key(facts)
+        orders.append(replace(draft, key=keys[job.label]))
+    return tuple(orders)
+
+
+def versions(registry: Registry, stages: list[Stage]) -> dict[str, str]:
+    """Versions of the distributions that take part in these stages."""
+    from importlib.metadata import version
+
+    from ferbench.recipe import SLOT_KINDS
+
+    found = {name: version(name) for name in ("ferbench", "torch", "torchvision", "timm")}
+    for stage in stages:
+        for slot, chosen in stage.slots().items():
+            plugin = registry.provenance(SLOT_KINDS[slot], chosen.use)
+            found[plugin.distribution] = plugin.version
+    return dict(sorted(found.items()))
+
+
+def training_split(plan: Plan, stage: Stage) -> str:
+    """The split a stage trains on: all of train, or train without what is held out when that selects the epoch."""
+    selects = stage is plan.recipe.deployed and plan.recipe.selection == "source-val" and stage.data == "source.train"
+    return "train-holdout" if selects else "train"
+
+
+def _train(
+    plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter
+) -> dict[str, tuple[Artifact, bool]]:
+    done: dict[str, tuple[Artifact, bool]] = {}
+    for job, order in zip(plan.jobs, shop.orders, strict=True):
+        if (found := shop.store.find(order.key)) is not None and machine.world == 1:
+            done[order.label] = (found, True)
+            reporter.say(f"Stage {order.label}: trained before, reused ({order.key[:12]})")
+            continue
+        stage = job.stage
+        parts = [sets[facts.name] for facts in job.data]
+        faces = Faces.from_sets(
+            parts,
+            training_split(plan, stage),
+            plan.labels,
+            stage.view,
+            unlabelled=stage.data != "source.train",
+            maps=views_of(job.offers),
+        )
+        batches = _loader(faces, stage, order.seed, machine)
+        score = _validation(plan, parts, stage, machine) if stage is plan.recipe.deployed else None
+        reporter.say(
+            f"Stage {order.label}: {len(faces)} images, {stage.epochs} epochs of {batches.steps} steps, batch {stage.batch}, "
+            f"{str(machine.dtype).removeprefix('torch.')} on {machine.name}"
+        )
+        loop = Loop(
+            machine.device, machine.dtype, order.seed, machine.rank, machine.world, plan.request.compile,
+            checkpoint_every=plan.request.checkpoint_every, snapshots=plan.request.oracle and stage is plan.recipe.deployed,
+        )  # fmt: skip
+        with reporter.task(order.label, stage.epochs * batches.steps, epochs=stage.epochs):
+            done[order.label] = shop.train(order, batches, loop, reporter, score)
+    return done
+
+
+def _loader(faces: Faces, stage: Stage, seed: int, machine: Machine) -> Loader:
+    return Loader(
+        faces, stage.view, stage.batch, seed, machine.device, machine.rank, machine.world, stage.oversample, channels_last=True
+    )
+
+
+def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Machine) -> Callable[[Method], float] | None:
+    """UAR on source.val, for the selection rule that uses it."""
+    if plan.recipe.selection != "source-val":
+        return None
+    faces = Faces.from_sets(parts, "holdout", plan.labels, stage.view)
+    loader = _loader(faces, stage, 0, machine)
+    names = tuple(str(c) for c in plan.labels.classes)
+
+    def score(method: Method) -> float:
+        method.eval()
+        forecast = predict(machine.forward(method), loader.test_batches())
+        method.train()
+        return measure(forecast.predictions(names, faces.ids, faces.expression))["uar"]
+
+    return score
+
+
+def _evaluate(
+    plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter,
+    artifacts: Mapping[str, tuple[Artifact, bool]], folder: RunFolder, identity: str,
+) -> list[rec.Result]:  # fmt: skip
+    """One pass over each target serves every metric; the oracle, when asked for, takes one pass per epoch and is never ranked."""
+    order = shop.orders[-1]
+    method = shop.trained(order)
+    selected = artifacts[order.label][0].selected_epoch
+    results = []
+    with reporter.task("evaluate", len(plan.targets)):
+        for number, target in enumerate(plan.targets):
+            opened = sets[target.facts.name]
+            results.append(_score(plan, target, opened, method, machine, folder, identity, plan.recipe.selection, selected))
+            if plan.request.oracle:
+                best, epoch = _oracle(plan, shop, target, opened, machine)
+                results.append(_score(plan, target, opened, best, machine, folder, identity, "oracle", epoch))
+            reporter.advance(number + 1, len(plan.targets), target.facts.name)
+    return results
+
+
+def _predictions(plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine) -> Any:
+    """Predictions for every labelled sample of the split; the unreadable ones stay in, as not covered."""
+    stage = plan.recipe.deployed
+    names = tuple(str(c) for c in plan.labels.classes)
+    rows = opened.rows(target.split)
+    rows = rows[opened.expressions(plan.labels)[rows] >= 0]
+    faces = Faces.from_sets([opened], target.split, plan.labels, stage.view)
+    forecast = predict(machine.forward(method), _loader(faces, stage, 0, machine).test_batches())
+    forecast = replace(forecast, rows=np.searchsorted(rows, faces.rows[0])[forecast.rows])  # place among all, readable or not
+    ids = [opened.ids[row] for row in rows.tolist()]
+    return forecast.predictions(names, ids, opened.expressions(plan.labels)[rows], opened.affect[rows])
+
+
+def _score(
+    plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, identity: str,
+    selection: str, epoch: int,
+) -> rec.Result:  # fmt: skip
+    predictions = _predictions(plan, target, opened, method, machine)
+    file = predictions_name(target.facts.name, target.split, selection)
+    sha = write_predictions(folder.path / file, predictions)
+    summary = summarise(predictions, seed_of(identity, target.facts.name, target.split, selection))
+    role: Any = target.role
+    return rec.Result.of(
+        summary, rec.PredictionsFile(file=file, sha256=sha), target=target.facts.name, split=target.split, role=role,
+        selection=selection, epoch=epoch,
+    )  # fmt: skip
+
+
+def _oracle(plan: Plan, shop: Workshop, target: Target, opened: PreparedSet, machine: Machine) -> tuple[Method, int]:
+    """The epoch that scores best on the target itself: what choosing on the test set is worth. Never ranked."""
+    order = shop.orders[-1]
+    scores = []
+    for epoch in range(order.stage.epochs):
+        found = measure(_predictions(plan, target, opened, shop.snapshot(order, epoch), machine))
+        scores.append(EpochScore(epoch, target=found["uar"]))
+    best = oracle(scores)
+    return shop.snapshot(order, best), best
+
+
+def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
+    """Refuse a target that holds the very images the source trains on, unless the user says so."""
+    seen = {h: f.name for f in plan.sources for h in np.asarray(sets[f.name].file_hashes)[sets[f.name].rows("train")]}
+    for target in plan.targets:
+        if target.role == "source-test":
+            continue
+        opened = sets[target.facts.name]
+        hashes = np.asarray(opened.file_hashes)[opened.rows(target.split)]
+        shared = [h for h in hashes if h in seen]
+        if shared and not plan.request.allow_overlap:
+            raise DataError(
+                f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
+                f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
+            )  # fmt: skip
+
+
+def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
+    """Every dataset in every role it has in this run, with what was used and what was dropped."""
+    uses: dict[tuple[str, str, str], rec.DataUse] = {}
+
+    def note(role: str, name: str, split: str, *, whole: bool) -> None:
+        opened, facts = sets[name], plan.datasets()[name]
+        rows = opened.rows(split)
+        inside = rows if whole else rows[opened.expressions(plan.labels)[rows] >= 0]
+        kind: Any = facts.spec.kind
+        uses[role, name, split] = rec.DataUse(
+            role=role, name=name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
+            dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, plan.labels),
+            coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
+        )  # fmt: skip
+
+    for job in plan.jobs:
+        for facts in job.data:
+            note(job.stage.data, facts.name, training_split(plan, job.stage), whole=job.stage.data != "source.train")
+    if plan.recipe.selection == "source-val":
+        for facts in plan.sources:
+            note("source.val", facts.name, "holdout", whole=False)
+    for target in plan.targets:
+        note(target.role, target.facts.name, target.split, whole=False)
+    return [uses[key] for key in sorted(uses)]
+
+
+def _identity(plan: Plan, registry: Registry, uses: list[rec.DataUse], machine: Machine) -> str:
+    return rec.run_id(
+        recipe_dict(plan, machine), rec.fingerprints_of(uses), versions(registry, list(plan.recipe.stages)), plan.request.seed
+    )
+
+
+def recipe_dict(plan: Plan, machine: Machine) -> dict[str, Any]:
+    """The resolved recipe, and the few settings of the run that its results depend on."""
+    recipe = asdict(plan.recipe)
+    recipe["stages"] = [stage_dict(stage) for stage in plan.recipe.stages]
+    recipe["run"] = {
+        "dtype": str(machine.dtype).removeprefix("torch."), "world": machine.world, "auxiliary_seed": plan.request.auxiliary_seed,
+        "oracle": plan.request.oracle,
+    }  # fmt: skip
+    return recipe
+
+
+def _record(
+    plan: Plan, registry: Registry, identity: str, uses: list[rec.DataUse], orders: tuple[Order, ...],
+    artifacts: Mapping[str, tuple[Artifact, bool]], results: list[rec.Result], machine: Machine, times: dict[str, Any],
+) -> rec.Record:  # fmt: skip
+    from ferbench.recipe import SLOT_KINDS
+
+    stages, weights = [], {}
+    for order in orders:
+        artifact, reused = artifacts[order.label]
+        times.setdefault("reused", {})[order.label] = reused
+        for info in artifact.initial_weights:
+            weights[str(info)] = rec.Weights(**info)
+        stages.append(
+            rec.StageRecord(
+                name=order.label, artifact=order.key, epochs=artifact.epochs, steps=artifact.steps, parameters=artifact.parameters,
+                trainable=artifact.trainable, final_losses=artifact.losses,
+                loss_weights={**order.stage.losses, **{f"critic.{k}": v for k, v in order.stage.critics.items()}},
+                frozen=tuple(artifact.frozen), teachers=tuple(o.label for s in order.stage.teachers.values() for o in orders if o.stage.name == s),
+            )
+        )  # fmt: skip
+    used = {(SLOT_KINDS[slot], chosen.use) for stage in plan.recipe.stages for slot, chosen in stage.slots().items()}
+    used |= {("recipes", plan.recipe.name)} | {("datasets", facts.reference.name) for facts in plan.datasets().values()}
+    provenance = []
+    for kind, name in sorted(used):
+        plugin = registry.provenance(kind, name)
+        provenance.append(
+            rec.Provenance(
+                component=f"{kind}:{name}",
+                distribution=plugin.distribution,
+                version=plugin.version,
+                entry_point=plugin.entry_point,
+            )
+        )
+    return rec.Record(
+        run_id=identity, method=plan.recipe.name, recipe=recipe_dict(plan, machine), preset=plan.recipe.preset,
+        variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
+        labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
+        selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
+        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan)),
+        environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=tuple(provenance),
+        synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
+    )  # fmt: skip
+
+
+def contamination(plan: Plan) -> list[rec.Contamination]:
+    """Targets that share their source family, or their very set, with something the method learnt from."""
+    found = []
+    for target in plan.targets:
+        if target.role != "target":
+            continue
+        for job in plan.jobs:
+            for facts in job.data:
+                if facts.name == target.facts.name:
+                    note = f"its images train stage {job.label}, without their expressions"
+                elif facts.spec.family and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real":
+                    note = f"shares pictures with {facts.name} (family {facts.spec.family}), which trains stage {job.label}"
+                else:
+                    continue
+                found.append(rec.Contamination(target=target.facts.name, by=facts.name, note=note))
+    return found
+
+
+def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:
+    import contextlib
+
+    if machine.rank != 0:
+        return contextlib.nullcontext()
+    return folder_lock(folder.path, wait=math.inf, say=reporter.say)

@@ -1,0 +1,104 @@
+"""One step on made-up numbers before any data loads: which losses there are, that each has a weight, and what a step costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ferbench.flow import Batch, Inputs, Progress
+from ferbench.method.component import Site
+from ferbench.method.compose import Method
+from ferbench.recipe import Stage
+from ferbench.train.loop import freeze
+from ferbench.train.optimiser import check_paths, check_weights
+from ferbench.train.step import Step
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What one step showed. losses, critics: names emitted, with their weights in the recipe beside them."""
+
+    losses: tuple[str, ...]
+    critics: tuple[str, ...]
+    parameters: int
+    trainable: int
+
+
+def made_up(site: Site, n: int, views: tuple[str, ...] = (), *, seed: int = 0, device: torch.device | str = "cpu") -> Batch:
+    """A batch of n random images with random labels of every kind that the site knows. Seeded."""
+    random = torch.Generator().manual_seed(seed)
+
+    def classes(k: int) -> torch.Tensor:
+        return torch.randint(k, (n,), generator=random).to(device)
+
+    def picture() -> torch.Tensor:
+        image = torch.randn(n, 3, site.image, site.image, generator=random)
+        return image.to(device).contiguous(memory_format=torch.channels_last)
+
+    extra = {name: torch.randint(19, (n, site.image, site.image), generator=random).to(device) if name == "parsing" else picture() for name in views}  # fmt: skip
+    return Batch(
+        inputs=Inputs(picture(), extra),
+        expression=classes(len(site.labels)),
+        factors={name: classes(len(names)) for name, names in site.factors.items()},
+        domain=classes(site.domains),
+        affect=(torch.rand(n, 2, generator=random) * 2 - 1).to(device),
+        row=torch.arange(n, device=device),
+    )
+
+
+def rehearse(method: Method, stage: Stage, views: tuple[str, ...] = ()) -> Rehearsal:
+    """Forward and all losses once on two made-up faces, on the CPU; the method is left as it was, in training mode.
+
+    Raises RecipeError for a loss without weight, a weight without loss, or a learning rate for parameters that are not there.
+    """
+    buffers = {name: buffer.clone() for name, buffer in method.named_buffers()}
+    batch, progress = made_up(method.site, 2, views), Progress(0, 0, 0.0)
+    torch.manual_seed(0)
+    freeze(method, stage.frozen)
+    method.train()
+    with torch.no_grad():
+        output = method(batch.inputs)
+        losses = tuple(method.losses(output, batch, progress))
+        critics = tuple(method.critic_losses(output.detached(), batch, progress))
+    where = f"stage.{stage.name}"
+    check_weights(losses, stage.losses, f"{where}.losses")
+    check_weights(critics, stage.critics, f"{where}.critics")
+    main, critic_parameters = method.phase_parameters()
+    check_paths(stage.optimiser, [*main, *critic_parameters], where)
+    with torch.no_grad():
+        for name, buffer in method.named_buffers():
+            buffer.copy_(buffers[name])
+    everything = sum(p.numel() for p in method.parameters())
+    trainable = sum(p.numel() for p in [*main.values(), *critic_parameters.values()])
+    return Rehearsal(losses, critics, everything, trainable)
+
+
+@torch.no_grad()
+def multiply_adds(method: Method, views: tuple[str, ...] = ()) -> int:
+    """Multiply-adds of one image through the deployed path (convolutions, linear layers, attention); FLOPs are twice as many."""
+    was = method.training
+    method.eval()
+    with FlopCounterMode(display=False) as counter:
+        method(made_up(method.site, 1, views).inputs)
+    method.train(was)
+    return int(counter.get_total_flops()) // 2
+
+
+def seconds_per_step(method: Method, stage: Stage, device: torch.device, dtype: torch.dtype, steps: int = 2) -> float:
+    """Measured on this machine with made-up data of the recipe's batch size; changes the method's weights."""
+    method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    step = Step(method, stage, device, dtype)
+    batch = made_up(method.site, stage.batch, device=device)
+    progress = Progress(0, 0, 0.0)
+    step(batch, progress, 0.0)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.monotonic()
+    for _ in range(steps):
+        step(batch, progress, 0.0)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return (time.monotonic() - began) / steps
