@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +12,7 @@ from torch import Tensor
 
 from ferbench.errors import DataError, TrainingStopped
 from ferbench.evaluation.metrics import Predictions
-from ferbench.flow import Batch, Inputs, probabilities
-
-Number = TypeVar("Number", np.int64, np.float32)
+from ferbench.flow import Inputs, probabilities
 
 Forward = Callable[[Inputs], Mapping[str, Tensor]]
 """Inputs -> predictions by name: "expression" logits [B, K], "affect" [B, 2] when the head gives it. Eval mode, autocast
@@ -60,25 +57,27 @@ class Forecast:
         return Predictions(tuple(classes), tuple(ids), np.asarray(labels, dtype=np.int64), covered, said, labelled, felt)
 
 
-def predict(forward: Forward, batches: Iterable[Batch]) -> Forecast:
-    """Runs ``forward`` over ``batches`` without gradients. What it says stays on the device until the end: the loop never waits.
+def predict(forward: Forward, batches: Iterable[tuple[Inputs, NDArray[np.int64]]]) -> Forecast:
+    """Runs ``forward`` over ``batches`` (inputs, and the rows [B] they are of) without gradients.
+
+    What it says stays on the device until the end: the loop never waits.
 
     Raises DataError when a row comes twice or nothing came, TrainingStopped when a prediction is not finite.
     """
-    rows: list[Tensor] = []
+    rows: list[NDArray[np.int64]] = []
     expression: list[Tensor] = []
     affect: list[Tensor] = []
     with torch.inference_mode():
-        for batch in batches:
-            said = forward(batch.inputs)
-            rows.append(batch.row)
+        for inputs, part in batches:
+            said = forward(inputs)
+            rows.append(part)
             if "expression" in said:
                 expression.append(probabilities(said["expression"]))
             if "affect" in said:
                 affect.append(said["affect"].float())
     if not rows:
         raise DataError("there was no batch to predict")
-    order = _fetch(rows, np.int64)
+    order = np.concatenate(rows)
     turn = np.argsort(order, kind="stable")
     order = order[turn]
     twice = order[1:][order[1:] == order[:-1]]
@@ -90,7 +89,7 @@ def predict(forward: Forward, batches: Iterable[Batch]) -> Forecast:
 def _in_order(name: str, parts: list[Tensor], turn: NDArray[np.int64]) -> NDArray[np.float32] | None:
     if not parts:
         return None
-    values = _fetch(parts, np.float32)
+    values = _fetch(parts)
     broken = ~np.isfinite(values).all(axis=1)
     if broken.any():
         raise TrainingStopped(
@@ -99,6 +98,6 @@ def _in_order(name: str, parts: list[Tensor], turn: NDArray[np.int64]) -> NDArra
     return values[turn]
 
 
-def _fetch(parts: list[Tensor], kind: type[Number]) -> NDArray[Number]:
+def _fetch(parts: list[Tensor]) -> NDArray[np.float32]:
     """The one copy from the device."""
-    return torch.cat(parts).cpu().numpy().astype(kind, copy=False)
+    return torch.cat(parts).cpu().numpy()
