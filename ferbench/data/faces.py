@@ -29,6 +29,8 @@ class Prepared(Protocol):
     @property
     def factor_classes(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
+    def readable(self) -> NDArray[np.bool_]: ...
+    @property
     def affect(self) -> NDArray[np.float32]: ...
     def pixels(self, side: int) -> Picture: ...
     def parsing(self, side: int) -> Picture | None: ...
@@ -43,7 +45,7 @@ class Faces:
 
     images: a uint8 array [n_i, S, S, 3] per dataset, memory-mapped, of which ``rows[i]`` are used, in that order. The labels
     are over all n and mean what Batch says. maps: name -> a uint8 array [n_i, S, S] per dataset ("parsing").
-    dropped: how many faces of the split had no expression of the label space.
+    dropped: how many faces of the split had no expression of the label space. unreadable: how many others had no picture.
     """
 
     images: tuple[Picture, ...]
@@ -57,6 +59,7 @@ class Faces:
     factor_classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     maps: Mapping[str, tuple[Picture, ...]] = field(default_factory=dict)
     dropped: int = 0
+    unreadable: int = 0
 
     @classmethod
     def from_sets(
@@ -77,7 +80,8 @@ class Faces:
         Raises DataError when nothing is left, or a map is missing.
         """
         splits = [split] if isinstance(split, str) else list(split)
-        chosen = [np.concatenate([np.asarray(one.rows(name), np.int64) for name in splits]) for one in sets]
+        listed = [np.concatenate([np.asarray(one.rows(name), np.int64) for name in splits]) for one in sets]
+        chosen = [rows[one.readable[rows]] for one, rows in zip(sets, listed, strict=True)]
         labels = [one.expressions(space)[rows] for one, rows in zip(sets, chosen, strict=True)]
         keep = [np.ones(len(rows), bool) if unlabelled else label >= 0 for rows, label in zip(chosen, labels, strict=True)]
         rows = tuple(rows[kept] for rows, kept in zip(chosen, keep, strict=True))
@@ -99,6 +103,7 @@ class Faces:
             factor_classes=classes,
             maps={name: tuple(_map(one, name, view.resize) for one in sets) for name in maps},
             dropped=sum(map(len, chosen)) - sum(sizes),
+            unreadable=sum(map(len, listed)) - sum(map(len, chosen)),
         )
 
     def __len__(self) -> int:

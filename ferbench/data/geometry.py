@@ -154,9 +154,9 @@ def _cut_boxes(pictures: Sequence[Picture] | Picture, boxes: Boxes, part: slice,
 
 
 def _resize(box: Picture, out: Tensor) -> None:
-    """Bilinear with antialiasing. out: [1, side, side, 3], written in place; both must be contiguous or torch's vectorised
-    uint8 kernel is not taken (2.5 times slower)."""
-    whole = torch.from_numpy(np.ascontiguousarray(box))[None].permute(0, 3, 1, 2)
+    """Bilinear with antialiasing. out: [1, side, side, 3], written in place. Both are contiguous, or torch's vectorised uint8
+    kernel is not taken (2.5 times slower); always a copy, since a memory map may be read-only."""
+    whole = torch.from_numpy(np.array(box, order="C"))[None].permute(0, 3, 1, 2)
     side = out.shape[1]
     torch.ops.aten._upsample_bilinear2d_aa.out(whole, [side, side], False, None, None, out=out.permute(0, 3, 1, 2))
 

@@ -19,14 +19,14 @@ MEAN_STD: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
 class RandomCrop:
     """A crop of the view's ``crop`` side at a uniformly random place."""
 
-    op: Literal["random-crop"] = "random-crop"
+    op: Literal["random-crop"] = field(default="random-crop", kw_only=True)
 
 
 @dataclass(frozen=True)
 class RandomResizedCrop:
     """A random part of the face, resized to the view's ``crop`` side; scale is the part's area, ratio its width to height."""
 
-    op: Literal["random-resized-crop"] = "random-resized-crop"
+    op: Literal["random-resized-crop"] = field(default="random-resized-crop", kw_only=True)
     scale: tuple[float, float] = (0.8, 1.0)
     ratio: tuple[float, float] = (0.75, 4 / 3)
 
@@ -35,7 +35,7 @@ class RandomResizedCrop:
 class Flip:
     """Left-right mirror with probability p."""
 
-    op: Literal["flip"] = "flip"
+    op: Literal["flip"] = field(default="flip", kw_only=True)
     p: float = 0.5
 
 
@@ -43,7 +43,7 @@ class Flip:
 class Rotate:
     """A turn by a uniform angle in [-degrees, degrees] around the centre; corners repeat the border."""
 
-    op: Literal["rotate"] = "rotate"
+    op: Literal["rotate"] = field(default="rotate", kw_only=True)
     degrees: float = 30.0
 
 
@@ -51,7 +51,7 @@ class Rotate:
 class Jitter:
     """Colour jitter: factors uniform in [1 - x, 1 + x]; hue shift uniform in [-hue, hue] turns (at most 0.5)."""
 
-    op: Literal["jitter"] = "jitter"
+    op: Literal["jitter"] = field(default="jitter", kw_only=True)
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
@@ -62,7 +62,7 @@ class Jitter:
 class Grey:
     """All three channels become the luminance, with probability p."""
 
-    op: Literal["grey"] = "grey"
+    op: Literal["grey"] = field(default="grey", kw_only=True)
     p: float = 0.2
 
 
@@ -70,7 +70,7 @@ class Grey:
 class Noise:
     """Gaussian noise with the given variance on the 0-255 scale, clipped, with probability p."""
 
-    op: Literal["noise"] = "noise"
+    op: Literal["noise"] = field(default="noise", kw_only=True)
     variance: float = 30.0
     p: float = 0.5
 
@@ -79,7 +79,7 @@ class Noise:
 class Blur:
     """Gaussian blur, sigma uniform in the given range (pixels), with probability p."""
 
-    op: Literal["blur"] = "blur"
+    op: Literal["blur"] = field(default="blur", kw_only=True)
     kernel: int = 21
     sigma: tuple[float, float] = (0.5, 2.0)
     p: float = 1.0
@@ -89,7 +89,7 @@ class Blur:
 class Erase:
     """A rectangle of the normalised image is set to zero with probability p; scale is its area, ratio its height to width."""
 
-    op: Literal["erase"] = "erase"
+    op: Literal["erase"] = field(default="erase", kw_only=True)
     scale: tuple[float, float] = (0.02, 0.25)
     ratio: tuple[float, float] = (0.3, 3.3)
     p: float = 0.5

@@ -37,6 +37,8 @@ class InMemory:
         self._parsing = self._pixels[..., 0] % 19  # so that a map can be found in its picture again
         self.affect = random.uniform(-1, 1, (self.n, 2)).astype(np.float32)
         self.affect[::5] = np.nan
+        self.readable = np.ones(self.n, bool)
+        self._pixels.flags.writeable = False  # as a memory map
         self.ids = [f"{self.name}-{i}" for i in range(self.n)]
 
     def pixels(self, side):
