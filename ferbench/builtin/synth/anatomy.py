@@ -59,11 +59,14 @@ def _mouth(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Fl
     middle = {unit: value.mean(axis=1) for unit, value in au.items()}
     tight = (1.0 - 0.42 * middle[23] - 0.45 * middle[24]).clip(0.25, 1.0)
     part = (0.055 * middle[25] + 0.235 * middle[26]) * (1.0 - 0.8 * middle[24].clip(0, 1))
-    wide = rest["mouth_w"][:, None] + 0.115 * au[12] + 0.120 * au[20] - 0.035 * au[24] - 0.03 * au[14] + 0.02 * au[15] - 0.05 * au[26]
+    corner = rest["corner_rest"][:, None] - 0.135 * au[12] + 0.125 * au[15] - 0.035 * au[14] + 0.045 * au[20] - 0.01 * au[6]
+    wide = rest["mouth_w"][:, None] + 0.115 * au[12] + 0.120 * au[20] + 0.02 * au[15]
+    wide = wide - 0.035 * au[24] - 0.03 * au[14] - 0.05 * au[26]
+    lift = 0.05 * middle[26] - 0.02 * middle[12] - 0.045 * middle[10] - 0.03 * (middle[9] + middle[17]) - 0.015 * middle[15]
     return {
         "mouth_wide": wide.clip(0.14, 0.6),
-        "corner_y": rest["corner_rest"][:, None] - 0.135 * au[12] + 0.125 * au[15] - 0.035 * au[14] + 0.045 * au[20] - 0.01 * au[6],
-        "mouth_lift": -0.02 * middle[12] - 0.045 * middle[10] - 0.03 * middle[9] - 0.03 * middle[17] + 0.05 * middle[26] - 0.015 * middle[15],
+        "corner_y": corner,
+        "mouth_lift": lift,
         "open_up": (part * 0.32 + 0.055 * middle[10] * middle[25].clip(0.25, 1) + 0.025 * middle[12] * middle[25]).clip(0, 0.2),
         "open_low": (part * 0.75 + 0.060 * middle[16] - 0.02 * middle[17]).clip(0, 0.32),
         "lip_up_now": rest["lip_up"] * tight * (1.0 - 0.22 * middle[12]) * (1.0 + 0.05 * middle[10]),
@@ -72,7 +75,7 @@ def _mouth(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Fl
         "square": (0.9 * middle[20] + 0.4 * middle[10] + 0.2 * middle[26] - 0.5 * middle[12]).clip(0, 1),
         "press": (0.6 * middle[24] + 0.5 * middle[23]).clip(0, 1),
         "chin_now": rest["chin"] + 0.13 * middle[26] - 0.03 * middle[17],
-    }  # fmt: skip
+    }
 
 
 def _lines(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Floats]:
@@ -80,7 +83,8 @@ def _lines(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Fl
     old = rest["wrinkles"]
     aged = old[:, None]
     rise = np.minimum(au[1], 1.0).mean(axis=1) * 0.5 + np.minimum(au[2], 1.0).mean(axis=1) * 0.5
-    fold = 0.10 + 0.35 * aged + 0.55 * au[12] + 0.60 * au[10] + 0.45 * au[9] + 0.25 * au[20] + 0.15 * au[15] - 0.2 * rest["baby"][:, None]
+    fold = 0.10 + 0.35 * aged - 0.2 * rest["baby"][:, None]
+    fold = fold + 0.55 * au[12] + 0.60 * au[10] + 0.45 * au[9] + 0.25 * au[20] + 0.15 * au[15]
     return {
         "fold": fold.clip(0, 1),
         "forehead": (0.45 * old + (0.25 + 0.55 * old.clip(0.2, 1)) * rise).clip(0, 1),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ferbench.builtin.synth.draws import Floats, noise_table
-from ferbench.builtin.synth.scene import Scene, project
+from ferbench.builtin.synth.scene import Scene, project, seen
 from ferbench.schema import PARSING_CLASSES
 
 
@@ -46,25 +46,31 @@ def rgb(red: float, green: float, blue: float, like: Tensor) -> Tensor:
 
 
 @cache
-def grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """x and y of pixel centres in [-1, 1], [1, P] each."""
-    line = ((np.arange(size) * 2 + 1) / size - 1.0).astype(np.float32)
-    x, y = np.broadcast_to(line[None, :], (size, size)), np.broadcast_to(line[:, None], (size, size))
-    return torch.from_numpy(x.reshape(1, -1).copy()).to(device), torch.from_numpy(y.reshape(1, -1).copy()).to(device)
+def axis(size: int, device: torch.device) -> Tensor:
+    """Pixel centres in [-1, 1], [1, S]; alike for x and y."""
+    return torch.from_numpy(((np.arange(size) * 2 + 1) / size - 1.0).astype(np.float32)[None]).to(device)
+
+
+def spread(of_x: Tensor, of_y: Tensor) -> Tensor:
+    """[B, P] sum of a term that only x knows and one that only y knows, [B, S] each."""
+    return (of_y[:, :, None] + of_x[:, None, :]).flatten(1)
 
 
 @cache
-def noise(cell: int, device: torch.device) -> Tensor:
-    return torch.from_numpy(noise_table(256, cell, f"noise{cell}").reshape(-1)).to(device)
+def _noise(kind: str, size: int, device: torch.device) -> Tensor:
+    """[256, 256, S, S]: a view of one table from every corner. White noise, or clouds of two sizes."""
+    if kind == "white":
+        table = noise_table(256, 1, "white")
+    else:
+        table = noise_table(256, 32, "clouds") + noise_table(256, 8, "wisps") * np.float32(0.25)
+    side = 256 + size
+    whole = torch.from_numpy(np.ascontiguousarray(np.tile(table, (3, 3))[:side, :side])).to(device)
+    return whole.as_strided((256, 256, size, size), (side, 1, side, 1))
 
 
-def noise_plane(cell: int, left: Tensor, top: Tensor, size: int) -> Tensor:
-    """[B, P] in [-1, 1]: each face looks at the table from its own corner (``left``, ``top`` [B, 1])."""
-    line = torch.arange(size, device=left.device)
-    columns = (left.long() + line) & 255  # [B, S]
-    rows = (top.long() + line) & 255
-    index = rows[:, :, None] * 256 + columns[:, None, :]
-    return noise(cell, left.device)[index.flatten(1)]
+def noise(kind: str, left: Tensor, top: Tensor, size: int) -> Tensor:
+    """[B, P] in about [-1, 1]: each face looks at the table from its own corner (``left``, ``top`` [B, 1])."""
+    return _noise(kind, size, left.device)[top[:, 0].long(), left[:, 0].long()].flatten(1)
 
 
 def cover(distance: Tensor, pixels: Tensor) -> Tensor:
@@ -90,11 +96,14 @@ def bump(x: Tensor) -> Tensor:
 
 @dataclass
 class Planes:
-    """A region of B pictures. colour [B, 3, P]; relief [B, P], how much darker folds make the skin; X, Y [B, P], the place on
-    the head at rest pose; inside [B, P], share of head; labels [B, P] or None."""
+    """A region of B pictures. colour [B, 3, P]; relief [B, P], how much darker folds make the skin; x, y [B, P]: the picture
+    after undoing shift, roll and scale; X, Y [B, P]: the place on the head at rest pose; inside [B, P], share of head; labels
+    [B, P] or None."""
 
     colour: Tensor
     relief: Tensor
+    x: Tensor
+    y: Tensor
     X: Tensor
     Y: Tensor
     inside: Tensor
@@ -103,6 +112,12 @@ class Planes:
     def paint(self, alpha: Tensor, colour: Tensor, part: str | None = None) -> None:
         """Lay ``colour`` over, by ``alpha`` [B, P]; ``part`` names what a pixel more than half covered now is."""
         self.colour += (colour - self.colour).mul_(alpha[:, None])
+        self.name(alpha, part)
+
+    def scalars(self) -> tuple[Tensor, ...]:
+        return self.relief, self.x, self.y, self.X, self.Y, self.inside
+
+    def name(self, alpha: Tensor, part: str | None) -> None:
         if part is not None and self.labels is not None:
             self.labels[alpha > 0.5] = PARSING_CLASSES.index(part)
 
@@ -118,8 +133,8 @@ class Window:
             return plane.gather(1, self.index)
 
         colour = whole.colour.gather(2, self.index[:, None].expand(-1, 3, -1))
-        labels = None if whole.labels is None else pick(whole.labels)
-        return Planes(colour, pick(whole.relief), pick(whole.X), pick(whole.Y), pick(whole.inside), labels)
+        relief, x, y, X, Y, inside = (pick(plane) for plane in whole.scalars())
+        return Planes(colour, relief, x, y, X, Y, inside, None if whole.labels is None else pick(whole.labels))
 
     def put(self, whole: Planes, part: Planes) -> None:
         whole.colour.scatter_(2, self.index[:, None].expand(-1, 3, -1), part.colour)
@@ -128,14 +143,18 @@ class Window:
             whole.labels.scatter_(1, self.index, part.labels)
 
 
-def window(values: Scene, x: Floats, y: Floats, half: tuple[float, float], largest: float, size: int, device: torch.device) -> Window:
+def window(
+    values: Scene, x: Floats, y: Floats, half: tuple[float, float], *,
+    largest: float, size: int, device: torch.device, flat: bool = False,
+) -> Window:  # fmt: skip
     """The window around the point (x, y) of each face [B]; ``half``: its half width and height in face units.
 
-    ``largest`` is the largest ``scale`` that the profile can draw: a window's size depends on the profile, never on the batch.
+    ``flat``: the point is given as the viewer sees it, not on the head. ``largest`` is the largest ``scale`` that the profile
+    can draw: a window's size depends on the profile, never on the batch.
     """
     wide = min(size, int(half[0] * largest * size * 0.5 * 1.12) * 2 + 4)
     high = min(size, int(half[1] * largest * size * 0.5 * 1.12) * 2 + 4)
-    across, down = project(values, x[:, None], y[:, None])
+    across, down = (seen if flat else project)(values, x[:, None], y[:, None])
     left = np.clip(np.floor((across + 1.0) * 0.5 * size) - wide // 2, 0, size - wide).astype(np.int64)
     top = np.clip(np.floor((down + 1.0) * 0.5 * size) - high // 2, 0, size - high).astype(np.int64)
     rows, columns = top + np.arange(high), left + np.arange(wide)
@@ -144,13 +163,11 @@ def window(values: Scene, x: Floats, y: Floats, half: tuple[float, float], large
 
 
 def subset(whole: Planes, rows: Tensor) -> Planes:
-    labels = None if whole.labels is None else whole.labels[rows]
-    return Planes(whole.colour[rows], whole.relief[rows], whole.X[rows], whole.Y[rows], whole.inside[rows], labels)
+    relief, x, y, X, Y, inside = (plane[rows] for plane in whole.scalars())
+    return Planes(whole.colour[rows], relief, x, y, X, Y, inside, None if whole.labels is None else whole.labels[rows])
 
 
 def restore(whole: Planes, rows: Tensor, part: Planes) -> None:
     whole.colour[rows] = part.colour
     if whole.labels is not None and part.labels is not None:
         whole.labels[rows] = part.labels
-
-

@@ -23,13 +23,14 @@ PROTOTYPES: dict[Expression, Prototype] = {
         (26, 0.4, 0.35),
     ),
     Expression.DISGUST: (
-        (9, 1.0, 1.0), (10, 1.0, 0.95), (4, 0.55, 0.5), (6, 0.3, 0.5), (7, 0.6, 0.7), (15, 0.4, 0.6), (16, 0.35, 0.7), (17, 0.4, 0.7),
-        (25, 0.4, 0.5),
+        (9, 1.0, 1.0), (10, 1.0, 0.95), (4, 0.55, 0.5), (6, 0.3, 0.5), (7, 0.6, 0.7), (15, 0.4, 0.6), (16, 0.35, 0.7),
+        (17, 0.4, 0.7), (25, 0.4, 0.5),
     ),
     Expression.HAPPINESS: ((6, 0.85, 0.9), (12, 1.0, 1.0), (25, 0.65, 0.8), (26, 0.2, 0.4), (7, 0.2, 0.4), (10, 0.1, 0.3)),
     Expression.SADNESS: ((1, 1.0, 1.0), (4, 0.75, 0.6), (15, 1.0, 1.0), (17, 0.5, 0.6), (43, 0.5, 0.35), (7, 0.15, 0.3)),
     Expression.ANGER: (
-        (4, 1.0, 1.0), (5, 0.45, 0.6), (7, 0.7, 0.8), (23, 0.6, 0.9), (24, 0.6, 0.9), (17, 0.35, 0.6), (10, 0.2, 0.5), (9, 0.1, 0.3),
+        (4, 1.0, 1.0), (5, 0.45, 0.6), (7, 0.7, 0.8), (23, 0.6, 0.9), (24, 0.6, 0.9), (17, 0.35, 0.6), (10, 0.2, 0.5),
+        (9, 0.1, 0.3),
     ),
     Expression.NEUTRAL: (),
     Expression.CONTEMPT: ((12, 1.0, 0.75), (14, 1.0, 1.0), (10, 0.2, 0.4), (24, 0.3, 0.4), (43, 0.25, 0.2), (2, 0.2, 0.4)),
@@ -63,8 +64,8 @@ _IDLE = {25: 0.18, 43: 0.12, 12: 0.12, 4: 0.10, 1: 0.10, 15: 0.08, 24: 0.08}
 def activations(of: Draws, expression: NDArray[np.int64], intensity: Floats, blend: float = 0.15) -> dict[int, Floats]:
     """Strength of each unit in [0, 1.3], [B, 2] (left and right of the picture), of expressions given as index into ``DRAWN``.
 
-    A unit takes part by its probability; those that make an expression what it is always do, so that the label stays true. Some faces mix in up to
-    three tenths of a second expression (``blend`` is how many), and every face strays a little.
+    A unit takes part by its probability; those that make an expression what it is always do, so that the label stays true.
+    A share ``blend`` of faces mixes in up to three tenths of a second expression, and every face strays a little.
     """
     other = (expression + 1 + of.choice("blend.with", [1.0] * 6)) % 7
     share = of.chance("blend", blend) * of.between("blend.share", 0.1, 0.3) * intensity

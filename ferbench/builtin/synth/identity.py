@@ -30,7 +30,7 @@ _BY_AGE: dict[str, tuple[float, float, float, float, float]] = {
 }  # fmt: skip
 
 _SKIN = np.array(
-    [[(0.97, 0.80, 0.71), (0.80, 0.60, 0.48)], [(0.58, 0.40, 0.30), (0.30, 0.19, 0.14)], [(0.95, 0.80, 0.64), (0.77, 0.58, 0.42)]]
+    [[(0.97, 0.80, 0.71), (0.80, 0.60, 0.48)], [(0.62, 0.43, 0.32), (0.38, 0.25, 0.18)], [(0.95, 0.80, 0.64), (0.77, 0.58, 0.42)]]
 )  # fmt: skip
 _HAIR = np.array([(0.10, 0.08, 0.07), (0.24, 0.15, 0.09), (0.42, 0.27, 0.15), (0.74, 0.58, 0.33), (0.50, 0.22, 0.10)])
 _HAIR_WEIGHTS = ((2.0, 3.0, 3.0, 2.0, 0.7), (6.0, 1.0, 0.0, 0.0, 0.0), (6.0, 1.5, 0.0, 0.0, 0.0))
@@ -84,16 +84,20 @@ def _hair(who: Draws, age: dict[str, Floats], male: Floats, cast: Cast) -> dict[
     bald = male * who.chance("bald", np.array((0.0, 0.0, 0.06, 0.25, 0.4))[cast.age])
     long = np.where(male > 0.5, who.chance("long", 0.07), who.chance("long", 0.75)) * grown * (1.0 - bald)
     beard = male * age["beard"] * who.chance("beard", 0.35) * who.between("beard.size", 0.45, 1.0)
+    line = age["hairline"] + 0.03 * male + who.bell("hairline", 0.03) + 0.30 * bald
+    fringe = (1.0 - male) * who.chance("fringe", 0.35) * who.between("fringe.size", 0.12, 0.34) * (1.0 - bald)
+    reach = long * who.between("long.size", 0.8, 1.6)
     return {
-        "hairline": age["hairline"] + 0.03 * male + who.bell("hairline", 0.03) + 0.30 * bald,
+        "hair_edge": fringe - line,
+        "hair_rough": 0.015 + 0.10 * fringe,
         "hair_curve": who.between("hair_curve", -0.05, 0.45) + 0.15 * bald,
         "hair_part": who.between("hair_part", -0.5, 0.5),
-        "fringe": (1.0 - male) * who.chance("fringe", 0.3) * who.between("fringe.size", 0.1, 0.3) * (1.0 - bald),
+        "sideburn": 0.16 - 0.10 * bald - 0.12 * (1.0 - male) + 0.06 * who.unit("sideburn"),
         "volume": 1.06 + 0.10 * who.unit("volume") + 0.05 * long - 0.05 * bald - 0.04 * (1.0 - grown),
-        "long": long * who.between("long.size", 0.8, 1.6),
-        "bald": bald,
-        "beard": beard,
-        "stubble": male * age["beard"] * (1.0 - (beard > 0)) * who.between("stubble", 0.0, 0.25),
+        "long": reach,
+        "tail": np.maximum(reach, 0.12),
+        "lock": np.where(reach > 0, who.between("lock", 0.80, 0.97), 9.0),
+        "beard": beard + male * age["beard"] * (1.0 - (beard > 0)) * who.between("stubble", 0.0, 0.25),
     }
 
 

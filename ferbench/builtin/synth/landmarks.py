@@ -56,7 +56,8 @@ def _eyes(at: Scene) -> Points:
         """lid: 1 upper, -1 lower, 0 corner; u grows outwards."""
         up = 1.5 * at["sad_lid"][:, side] * u - at["lid_up"][:, side]
         edge = (up if lid > 0 else at["lid_low"][:, side]) * (1.0 - u * u) * abs(lid)
-        return (at["eye_x"] + at["eye_w"] * u) * (2.0 * side - 1.0), at["eye_y"] + at["eye_tilt"] * u + at["eye_drop"][:, side] + edge
+        y = at["eye_y"] + at["eye_tilt"] * u + at["eye_drop"][:, side] + edge
+        return (at["eye_x"] + at["eye_w"] * u) * (2.0 * side - 1.0), y
 
     order = ((1.0, 0.0), (0.35, 1.0), (-0.35, 1.0), (-1.0, 0.0), (-0.35, -1.0), (0.35, -1.0))
     left = [point(0, u, lid) for u, lid in order]
@@ -81,5 +82,5 @@ def _mouth(at: Scene) -> Points:
 
     outer = [(-1.0, "line"), *((u, "above") for u in (-0.6, -0.25, 0.0, 0.25, 0.6)), (1.0, "line")]
     outer += [(u, "below") for u in (0.6, 0.3, 0.0, -0.3, -0.6)]
-    inner = [(-0.85, "upper"), (-0.35, "upper"), (0.0, "upper"), (0.35, "upper"), (0.85, "upper"), (0.35, "lower"), (0.0, "lower")]
-    return [point(u, edge) for u, edge in (*outer, *inner, (-0.35, "lower"))]
+    inner = [*((u, "upper") for u in (-0.85, -0.35, 0.0, 0.35, 0.85)), *((u, "lower") for u in (0.35, 0.0, -0.35))]
+    return [point(u, edge) for u, edge in (*outer, *inner)]

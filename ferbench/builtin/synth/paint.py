@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,39 @@ from ferbench.schema import PARSING_CLASSES
 SKIN, NOSE = PARSING_CLASSES.index("skin"), PARSING_CLASSES.index("nose")
 
 
-def eye(at: Planes, k: Knobs, side: int, px: Tensor) -> None:
+Painter = Callable[[Planes, Knobs, Tensor], None]
+
+
+def bust(at: Planes, k: Knobs, px: Tensor) -> Tensor:
+    """Neck and clothes; returns their coverage."""
+    aside = at.x - 0.1 * k["yaw_sin"]
+    neck = cover(torch.minimum(0.56 * k["width"] - aside.abs(), at.y - 0.5), px)
+    at.paint(neck, k.colour("skin") * 0.80, "neck")
+    cloth = cover(at.y - (k["chin"] + 0.13) - (1.0 - at.x * at.x).clamp_(min=0.0).mul_(0.22), px)
+    at.paint(cloth, k.colour("cloth"), "cloth")
+    return torch.maximum(neck, cloth)
+
+
+def ear(at: Planes, k: Knobs, side: int, px: Tensor) -> None:
+    """An ear stands at 97° to the side: a turned head hides the far one and brings the near one forward."""
+    sign = 2.0 * side - 1.0
+    place = sign * 0.9925 * k["yaw_cos"] - 0.1219 * k["yaw_sin"]
+    depth = -0.1219 * k["yaw_cos"] - sign * 0.9925 * k["yaw_sin"]
+    wide = 0.085 + 0.10 * (sign * -1.0 * k["yaw_sin"]).clamp(min=0.0)
+    dx, dy = (at.x - place * k["width"] * 1.02) / wide, (at.y - k["eye_y"] - 0.16) * 4.0
+    far = 1.0 - dx * dx - dy * dy
+    alpha = cover(far, px * 0.5 * wide) * ((depth + 0.30) * 6.0).clamp(0.0, 1.0)
+    at.paint(alpha, k.colour("skin") * 0.93, "r_ear" if side else "l_ear")
+    at.paint((far * 1.6 - 0.7).clamp_(0.0, 0.5) * alpha, k.colour("skin") * 0.62)
+
+
+def beard(at: Planes, k: Knobs, px: Tensor) -> None:
+    """Beard and stubble, a veil over jaw and upper lip."""
+    jaw = ((at.Y - k["nose_y"] - 0.06 + at.X.abs() * 0.12) * 5.0).clamp_(0.0, 1.0)
+    at.paint(jaw * at.inside * (k["beard"] * 0.82), k.colour("hair") * 0.8)
+
+
+def eye(at: Planes, k: Knobs, px: Tensor, side: int) -> None:
     """Brow, lids, sclera, iris, and the lines around the eye, on one side of the picture (0 left, 1 right)."""
     sign = 2.0 * side - 1.0
     outward = at.X * sign
@@ -67,7 +101,7 @@ def brow(at: Planes, k: Knobs, side: int, outward: Tensor, px: Tensor) -> None:
 
 
 def nose(at: Planes, k: Knobs, px: Tensor) -> None:
-    """Bridge, wings and nostrils; furrows of the glabella (AU4) and wrinkles of the root (AU9). The tip leads in a turned head."""
+    """Bridge, wings and nostrils; furrows of the glabella (AU4) and wrinkles of the root (AU9). A turned head's tip leads."""
     tip = k["nose_y"] - k["nose_lift"]
     down = at.Y / tip  # 0 between the eyes, 1 at the base
     ridge = bump((down - 0.80) * 1.25)
@@ -78,7 +112,8 @@ def nose(at: Planes, k: Knobs, px: Tensor) -> None:
     turned = X * (k["light_x"] * 4.0)
     at.relief += slope * (0.13 - turned.clamp(-0.35, 0.35))
     at.relief -= line(X, 0.05) * bump((down - 0.55) * 1.5) * 0.10
-    wing = line(torch.sqrt((X.abs() - wide * 0.62) * (X.abs() - wide * 0.62) * 0.9 + (at.Y - tip + 0.04) * (at.Y - tip + 0.04)) - 0.07, 0.03)
+    out, down_by = X.abs() - wide * 0.62, at.Y - tip + 0.04
+    wing = line(torch.sqrt(out * out * 0.9 + down_by * down_by) - 0.07, 0.03)
     at.relief += wing * cover(X.abs() - wide * 0.6, px) * 0.32
     under = line(at.Y - tip - 0.035, 0.05) * bump(X / (wide * 1.15))
     at.relief += under * 0.30
@@ -102,7 +137,7 @@ def _root(at: Planes, k: Knobs, px: Tensor) -> None:
     at.relief += flank * (k["snarl"] * 0.45)
 
 
-def forehead(at: Planes, k: Knobs) -> None:
+def forehead(at: Planes, k: Knobs, px: Tensor) -> None:
     rows = k["brow_y"] - 0.24
     bend = at.X * at.X * 0.16
     strokes = line(at.Y - rows + bend * 0.5, 0.03) + line(at.Y - rows + 0.11 - bend, 0.03) * 0.9

@@ -10,13 +10,13 @@ RACES: tuple[str, ...] = ("caucasian", "african-american", "asian")
 POSES: tuple[str, ...] = ("yaw-45", "yaw-30", "yaw-15", "yaw0", "yaw+15", "yaw+30", "yaw+45")
 LIGHTS: dict[str, tuple[float, float, float, float, float]] = {
     "front": (0.0, -0.25, 0.97, 0.62, 0.42),
-    "front-dim": (0.0, -0.25, 0.97, 0.30, 0.28),
+    "front-dim": (0.0, -0.25, 0.97, 0.38, 0.28),
     "left": (-0.80, -0.25, 0.55, 0.45, 0.70),
     "right": (0.80, -0.25, 0.55, 0.45, 0.70),
     "above": (0.0, -0.88, 0.48, 0.45, 0.70),
     "below": (0.0, 0.88, 0.48, 0.42, 0.66),
-    "left-hard": (-0.96, -0.15, 0.25, 0.16, 1.00),
-    "right-hard": (0.96, -0.15, 0.25, 0.16, 1.00),
+    "left-hard": (-0.96, -0.15, 0.25, 0.27, 0.95),
+    "right-hard": (0.96, -0.15, 0.25, 0.27, 0.95),
 }
 """Direction to the light (x right, y down, z to the camera; of the picture), ambient part, directed part."""
 
@@ -29,7 +29,7 @@ class Profile:
     roll: widest angle in degrees. size: half a face's width as a part of half the picture. intensity: of expressions.
     accent: (unit, factor) pairs, the display rules of those pictured. occluders: share of glasses, masks and hands.
     resolution: pixels the camera sees, None for all. blur, grain, vignette: (low, high). gain: per channel. noise: share of
-    wrong labels in train and val; tail: weight of each basic expression in train and val.
+    wrong labels in train and val; backdrop: 0 for a plain wall; gaudy: how colourful it is; tail: weight of each basic expression in train and val.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Profile:
     mask: float = 0.02
     hand: float = 0.05
     backdrop: float = 1.0
+    gaudy: float = 0.35
     saturation: tuple[float, float] = (0.75, 1.15)
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
     exposure: tuple[float, float] = (0.85, 1.12)
@@ -86,13 +87,14 @@ PROFILES: dict[str, Profile] = {
             "stills of films: dark, graded, turned away, blurred",
             subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=48, pitch=20, roll=16, size=(0.52, 0.72), shift=0.09,
             lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.6, 1.6), intensity=(0.45, 1.0), glasses=0.06, hand=0.04,
-            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.45, 0.72), contrast=(1.1, 1.3), cast=0.08,
-            blur=(0.3, 0.95), grain=(0.03, 0.07), vignette=0.5,
+            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.55, 0.85), contrast=(1.0, 1.2), cast=0.08,
+            blur=(0.15, 0.75), grain=(0.02, 0.05), vignette=0.5,
         ),
         Profile(
             "synth-web",
             "a web crawl: filters, overlays, loose crops, one label in eight wrong and rare classes rare in train and val",
-            subjects=(900, 180, 400), size=(0.46, 0.82), shift=0.14, roll=20, glasses=0.15, shades=0.08, mask=0.04, hand=0.09,
+            subjects=(900, 180, 400), gaudy=0.9, size=(0.46, 0.82), shift=0.14, roll=20,
+            glasses=0.15, shades=0.08, mask=0.04, hand=0.09,
             intensity=(0.4, 1.1), blend=0.3, saturation=(0.9, 1.7), exposure=(0.8, 1.3), contrast=(1.0, 1.45), cast=0.16,
             grain=(0.0, 0.06), overlay=0.4, noise=0.125, tail=(0.8, 0.35, 0.3, 3.2, 1.1, 0.9, 2.4),
         ),

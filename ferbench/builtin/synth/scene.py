@@ -26,15 +26,22 @@ def scene(cast: Cast) -> Scene:
 
 def _camera(cast: Cast) -> Scene:
     of, profile = cast.of, cast.profile
+    scale = of.between("scale", *profile.size)
+    shift_x, shift_y = of.bell("shift_x", profile.shift / 2.0), of.bell("shift_y", profile.shift / 2.0) - 0.02
+    roll_sin, roll_cos = sine(cast.roll), cosine(cast.roll)
     return {
         "yaw_sin": sine(cast.yaw),
         "yaw_cos": cosine(cast.yaw),
         "pitch_sin": sine(cast.pitch),
-        "roll_sin": sine(cast.roll),
-        "roll_cos": cosine(cast.roll),
-        "scale": of.between("scale", *profile.size),
-        "shift_x": of.bell("shift_x", profile.shift / 2.0),
-        "shift_y": of.bell("shift_y", profile.shift / 2.0) - 0.02,
+        "roll_sin": roll_sin,
+        "roll_cos": roll_cos,
+        "scale": scale,
+        "shift_x": shift_x,
+        "shift_y": shift_y,
+        "to_cos": roll_cos / scale,
+        "to_sin": roll_sin / scale,
+        "to_x": -(shift_x * roll_cos + shift_y * roll_sin) / scale,
+        "to_y": (shift_x * roll_sin - shift_y * roll_cos) / scale,
     }
 
 
@@ -54,8 +61,7 @@ def _light(cast: Cast) -> Scene:
 def _backdrop(cast: Cast) -> Scene:
     of, busy = cast.of, cast.profile.backdrop
     plain = np.array((0.66, 0.65, 0.63))
-    near = np.stack([of.between(f"near.{c}", 0.05, 0.9) for c in "rgb"], axis=1)
-    far = np.stack([of.between(f"far.{c}", 0.05, 0.9) for c in "rgb"], axis=1)
+    near, far = (_muted(of, name, cast.profile.gaudy) for name in ("near", "far"))
     scene: Scene = {
         "near": plain + (near - plain) * busy,
         "far": plain + 0.08 + (far - plain - 0.08) * busy,
@@ -74,6 +80,13 @@ def _backdrop(cast: Cast) -> Scene:
             f"blob{i}": of.between(f"blob{i}", -0.8, 0.8) * busy,
         }
     return scene
+
+
+def _muted(of: Draws, name: str, gaudy: float) -> Floats:
+    """A colour [B, 3], most of it grey."""
+    grey = of.between(f"{name}.grey", 0.12, 0.85)[:, None]
+    hue = np.stack([of.between(f"{name}.{c}", 0.05, 0.95) for c in "rgb"], axis=1)
+    return grey + (hue - grey) * gaudy
 
 
 def _style(cast: Cast) -> Scene:
@@ -140,14 +153,21 @@ def project(values: Scene, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     The renderer goes the other way, pixel by pixel; the pitch is undone by fixed-point iteration.
     """
     at = {name: value[:, None] for name, value in values.items() if value.ndim == 1}
-    half, taken = outline(values, y)
-    across = np.clip(x / half, -0.99, 0.99)
-    depth = np.sqrt(np.maximum(1.0 - taken - across * across, 0.0))
-    seen = half * (across * at["yaw_cos"] + depth * at["yaw_sin"])
-    height = y
+    across_seen, height = x, y
     for _ in range(5):
-        height = y - 0.5 * at["pitch_sin"] * np.maximum(1.0 - 0.6 * (seen * seen + height * height), 0.0)
+        half, taken = outline(values, height)
+        across = x / half
+        depth = np.sqrt(np.maximum(1.0 - taken - across * across, 0.0))
+        across_seen = half * (across * at["yaw_cos"] + depth * at["yaw_sin"])
+        depth = np.sqrt(np.maximum(1.0 - taken - np.square(across_seen / half), 0.0))
+        height = y - 0.5 * at["pitch_sin"] * depth
+    return seen(values, across_seen, height)
+
+
+def seen(values: Scene, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Roll, scale and shift of points [B, N] that are already turned."""
+    at = {name: values[name][:, None] for name in ("roll_sin", "roll_cos", "scale", "shift_x", "shift_y")}
     return (
-        (seen * at["roll_cos"] - height * at["roll_sin"]) * at["scale"] + at["shift_x"],
-        (seen * at["roll_sin"] + height * at["roll_cos"]) * at["scale"] + at["shift_y"],
+        (x * at["roll_cos"] - y * at["roll_sin"]) * at["scale"] + at["shift_x"],
+        (x * at["roll_sin"] + y * at["roll_cos"]) * at["scale"] + at["shift_y"],
     )

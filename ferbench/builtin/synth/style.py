@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ferbench.builtin.synth.canvas import Knobs, cover, grid, noise_plane
+from ferbench.builtin.synth.canvas import Knobs, axis, noise, spread
+from ferbench.builtin.synth.profiles import Profile
 
 
 @cache
@@ -43,22 +44,34 @@ def resampled(planes: Tensor, size: int) -> Tensor:
     return planes
 
 
-def finish(colour: Tensor, k: Knobs, size: int, blur: bool, resolution: int | None) -> Tensor:
-    """uint8 [B, size, size, 3] of linear colour [B, 3, P]."""
-    x, y = grid(size, colour.device)
-    if blur:
-        square = colour.view(-1, 3, size, size)
-        soft = resampled(resampled(square, max(16, size * 5 // 16)), size).flatten(2)
-        colour += (soft - colour).mul_(k["blur"][:, None])
-    if resolution is not None and resolution < size:
-        colour = resampled(resampled(colour.view(-1, 3, size, size), resolution), size).flatten(2)
+def softened(colour: Tensor, size: int) -> Tensor:
+    """[B, 3, P] at a quarter of its resolution and back."""
+    small = size // 4
+    square = colour.view(-1, 3, size, size)[:, :, : small * 4, : small * 4]
+    rows = square[:, :, 0::4] + square[:, :, 1::4] + square[:, :, 2::4] + square[:, :, 3::4]
+    few = (rows[..., 0::4] + rows[..., 1::4] + rows[..., 2::4] + rows[..., 3::4]) * 0.0625
+    return resampled(few, size).flatten(2)
+
+
+def finish(colour: Tensor, k: Knobs, profile: Profile, size: int) -> Tensor:
+    """uint8 [B, size, size, 3] of colour [B, 3, P]. Saturation, gain and lift are one step: all are linear."""
+    if profile.blur[1] > 0:
+        colour += (softened(colour, size) - colour).mul_(k["blur"][:, None])
+    if profile.resolution is not None and profile.resolution < size:
+        colour = resampled(resampled(colour.view(-1, 3, size, size), profile.resolution), size).flatten(2)
     grey = colour[:, 0] * 0.3 + colour[:, 1] * 0.59 + colour[:, 2] * 0.11
-    colour = (colour - grey[:, None]).mul_(k["saturation"][:, None]).add_(grey[:, None])
-    colour.mul_(k.colour("gain")).add_(k.colour("lift"))
-    plain = 1.0 - k["vignette"] * 0.5 * (x * x + y * y)
-    grain = noise_plane(1, k["grain_x"], k["grain_y"], size) * k["grain"]
-    colour.mul_(plain[:, None]).add_(grain[:, None])
-    bar = cover(k["caption_h"] - (y - k["caption_y"]).abs(), torch.full_like(k["caption"], size * 0.5)) * k["caption"]
-    colour += (k["caption_light"] * 0.9 + 0.05 - colour.transpose(0, 1)).mul_(bar).transpose(0, 1)
-    out = colour.clamp_(0.0, 1.0).mul_(255.0).add_(0.5).to(torch.uint8)
+    gain = k.colour("gain") * 255.0
+    vivid = k["saturation"][:, None]
+    shared = grey[:, None] * (gain * (1.0 - vivid))
+    shared += noise("white", k["grain_x"], k["grain_y"], size).mul_(k["grain"] * 255.0)[:, None]
+    colour.mul_(gain * vivid).add_(shared).add_(k.colour("lift") * 255.0 + 0.5)
+    line = axis(size, colour.device)
+    if profile.vignette > 0:
+        fall = line * line * (-0.5 * profile.vignette)
+        colour.mul_(spread(fall + 1.0, fall)[:, None])
+    if profile.overlay > 0:
+        bar = ((k["caption_h"] - (line - k["caption_y"]).abs()) * (size * 0.5) + 0.5).clamp_(0.0, 1.0) * k["caption"]
+        bar = bar[:, :, None].expand(-1, -1, size).flatten(1)[:, None]
+        colour += ((k["caption_light"] * 0.9 + 0.05)[:, None] * 255.0 - colour).mul_(bar)
+    out = colour.clamp_(0.0, 255.0).to(torch.uint8)
     return out.view(-1, 3, size, size).permute(0, 2, 3, 1).contiguous()
