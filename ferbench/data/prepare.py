@@ -1,0 +1,334 @@
+"""From an owner's folder to a prepared set: every picture decoded once, checked, hashed, and put in place by one rename.
+
+A set is built in a hidden sibling folder under a lock, flushed, and renamed; whatever happens before the rename leaves no
+set, and the next attempt clears the remains. The owner's files are only read.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from ferbench.data import fill, names, records, splits
+from ferbench.data.decode import AS_SHIPPED, Alignment
+from ferbench.data.fill import Filled, Progress
+from ferbench.data.names import Reference
+from ferbench.data.prepared import PreparedSet
+from ferbench.data.reader import Reader
+from ferbench.errors import Busy, DataError
+from ferbench.home import data_home
+from ferbench.schema import DatasetSpec, Finding, Sample
+
+FORMAT = 1
+HOLDOUT_SHARE, TEST_SHARE = 0.1, 0.2
+
+
+class SetRefused(DataError):
+    """A dataset that is not what its owner ships. ``findings`` has every line; the message has the first and their number."""
+
+    def __init__(self, name: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        errors = [finding for finding in findings if finding.level == "error"]
+        first = f"{errors[0].where}: {errors[0].what}"
+        more = f" (and {len(errors) - 1:,} more)" if len(errors) > 1 else ""
+        super().__init__(
+            f"{len(errors):,} {'error' if len(errors) == 1 else 'errors'}, nothing was prepared: {first}{more}",
+            where=name,
+            next="Mend the copy, or prepare what is there with --allow-partial (every result will say so)",
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One preparation: what to read, how strictly, and where it goes."""
+
+    spec: DatasetSpec
+    reference: Reference
+    reader: Reader
+    root: Path | None
+    partial: bool
+    workers: int
+    progress: Progress
+
+    @property
+    def base(self) -> Path | None:
+        return self.root.parent if self.root is not None and self.root.is_file() else self.root
+
+    @property
+    def alignment(self) -> Alignment:
+        found = getattr(self.reader, "alignment", AS_SHIPPED)
+        return found if isinstance(found, Alignment) else AS_SHIPPED
+
+
+def prepare(
+    spec: DatasetSpec,
+    reference: Reference | str,
+    root: Path | None = None,
+    *,
+    partial: bool = False,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    wait: bool = False,
+    unless: Callable[[], bool] = lambda: False,
+) -> PreparedSet:
+    """Prepare ``reference`` from ``root`` (the owner's folder; what follows the colon when None) and return the set.
+
+    A prepared set of the same name is replaced. ``partial`` accepts a copy with errors: unreadable samples stay in the table as
+    such, and the set is marked. ``wait`` waits for another process on the same set; when ``unless`` holds after that, its
+    work is taken. Raises DataError (SetRefused with all findings), Busy.
+    """
+    reference = names.parse(reference) if isinstance(reference, str) else reference
+    reader: Reader = names.reader_of(reference, spec)
+    root = Path(root).expanduser() if root is not None else names.root_of(reference)
+    if reader.rooted and root is None:
+        raise DataError("needs the owner's folder", where=spec.name, next=f"ferbench data prepare {spec.name} --from DIR")
+    if root is not None and not root.exists():
+        raise DataError(f"{root} does not exist", where=spec.name)
+    job = _Job(
+        spec, replace(reference, split=None), reader, root.absolute() if root else None, partial,
+        fill.available_cores() if workers is None else max(1, workers), progress or (lambda what, done, total: None),
+    )  # fmt: skip
+    target = data_home() / reference.slug()
+    with lock(target, wait=wait):
+        return PreparedSet(target, spec) if unless() else _build(job, target)
+
+
+@contextmanager
+def lock(target: Path, *, wait: bool) -> Iterator[None]:
+    """Hold ``target`` for this process and put right what a killed one left. Raises Busy at once unless ``wait``."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(target.with_name(f".{target.name}.lock"), timeout=-1 if wait else 0)
+        held.acquire()
+    except filelock.Timeout:
+        raise Busy("another process is preparing it", where=target.name, next="Wait for it, then try again") from None
+    except OSError as error:
+        raise DataError(f"cannot write here: {error.strerror or error}", where=str(target.parent),
+                        next="Set FERBENCH_HOME to a folder with room") from None  # fmt: skip
+    try:
+        _recover(target)
+        yield
+    finally:
+        held.release()
+
+
+def _recover(target: Path) -> None:
+    """Clear half-made folders; a kill between the two renames of a replacement leaves the old set aside: put it back."""
+    old = _beside(target, "replaced")
+    if old.exists() and not target.exists():
+        old.rename(target)
+    for remains in (old, _beside(target, "building")):
+        shutil.rmtree(remains, ignore_errors=True)
+
+
+def _beside(target: Path, word: str) -> Path:
+    return target.with_name(f".{target.name}.{word}")
+
+
+@contextmanager
+def disk_full(folder: Path) -> Iterator[None]:
+    """Says in one line that a disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = f"the disk is full ({shutil.disk_usage(folder).free / 2**30:.1f} GiB free); nothing was made"
+        raise DataError(what, where=str(folder), next="Make room, or set FERBENCH_HOME to another disk") from None
+
+
+def _build(job: _Job, target: Path) -> PreparedSet:
+    building = _beside(target, "building")
+    try:
+        with disk_full(target.parent):
+            building.mkdir(parents=True)
+            _make(job, building)
+            _put_in_place(building, target)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return PreparedSet(target, job.spec)
+
+
+def _make(job: _Job, building: Path) -> None:
+    """Read, check, decode, check again, write: the whole way, in order."""
+    job.progress("reading records", 0, 0)
+    samples = list(job.reader.samples(job.root))
+    findings = [*job.reader.findings, *records.check(samples, job.spec)]
+    if not samples:
+        raise SetRefused(job.spec.name, [*findings, Finding("error", str(job.root), "no sample was found")])
+    samples = _without_repeats(samples)
+    filled = _fill(job, samples, building, findings)
+    base = job.base
+    if base is not None:
+        findings += records.check_duplicates(samples, filled.file_hashes, base)
+    split_names, holdout, made = make_splits(samples, job.spec)
+    table = records.columns(samples, split_names, holdout, filled, base)
+    records.save(table, building / "records")
+    info = _describe(job, table, findings, made, filled)
+    (building / "set.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _fill(job: _Job, samples: Sequence[Sample], building: Path, findings: list[Finding]) -> Filled:
+    """Store the pixels; everything the headers can tell is told before the first decode."""
+    if not job.reader.rooted:
+        _refuse(job, findings)
+        return fill.from_reader(job.reader, samples, building / "pixels.u8", building / "parsing.u8", job.progress)
+    base = job.base
+    if base is None:
+        raise DataError("needs the owner's folder", where=job.spec.name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; what matters becomes a finding
+        frames, problems = fill.probe(samples, base, job.alignment, job.workers, job.progress)
+        counted = records.count((s.split for s in samples), (s.expression for s in samples))
+        published = getattr(job.reader, "counts", None) or job.spec.counts
+        findings += [*problems, *records.check_counts(counted, published, getattr(job.reader, "certainty", job.spec.certainty))]
+        _refuse(job, findings)
+        expected: Mapping[str, str] = getattr(job.reader, "file_hashes", {})
+        filled = fill.from_files(samples, frames, base, building / "pixels.u8", job.workers, job.progress, expected)
+    findings += filled.problems
+    _refuse(job, findings)
+    if not filled.readable.any():
+        raise SetRefused(job.spec.name, findings)
+    return filled
+
+
+def _refuse(job: _Job, findings: Sequence[Finding]) -> None:
+    if not job.partial and any(finding.level == "error" for finding in findings):
+        raise SetRefused(job.spec.name, findings)
+
+
+def _without_repeats(samples: Sequence[Sample]) -> list[Sample]:
+    """The first sample of every id: later ones were found to be errors, and a partial set goes on without them."""
+    return list({sample.id: sample for sample in reversed(samples)}.values())[::-1]
+
+
+def make_splits(samples: Sequence[Sample], spec: DatasetSpec) -> tuple[list[str], NDArray[np.bool_], dict[str, Any]]:
+    """Split names, the held-out part of train, and a record of what was made because the owner gives none.
+
+    A sample without a split (``""``) goes to train or, one in five, to a made test split. About a tenth of train is held out
+    when there is no val split, or when val is what the owner evaluates on.
+    """
+    ids = [sample.id for sample in samples]
+    split_names = np.array([sample.split for sample in samples], object)
+    made: dict[str, Any] = {}
+    unsplit = np.flatnonzero(split_names == "")
+    if len(unsplit):
+        chosen = _chosen(unsplit, samples, TEST_SHARE, "test")
+        split_names[unsplit] = "train"
+        split_names[chosen] = "test"
+        made["test"] = _told(ids, chosen)
+    holdout = np.zeros(len(samples), np.bool_)
+    if "val" not in set(split_names) or spec.evaluated == "val":
+        train = np.flatnonzero(split_names == "train")
+        chosen = _chosen(train, samples, HOLDOUT_SHARE, "holdout")
+        holdout[chosen] = True
+        made["holdout"] = _told(ids, chosen)
+    return split_names.tolist(), holdout, made
+
+
+def _chosen(rows: NDArray[np.int64], samples: Sequence[Sample], share: float, purpose: str) -> NDArray[np.int64]:
+    """The rows that are held out of ``rows``."""
+    some = [samples[row] for row in rows]
+    out = splits.held_out([s.id for s in some], [s.expression for s in some], [s.subject for s in some], share, purpose)
+    return rows[out]
+
+
+def _told(ids: Sequence[str], rows: NDArray[np.int64]) -> dict[str, Any]:
+    return {"rule": splits.RULE, "images": len(rows), "sha256": splits.split_hash([ids[row] for row in rows])}
+
+
+def _describe(
+    job: _Job, table: records.Columns, findings: Sequence[Finding], made: Mapping[str, Any], filled: Filled
+) -> dict[str, Any]:
+    errors = [finding for finding in findings if finding.level == "error"]
+    return {
+        "format": FORMAT,
+        "name": job.spec.name,
+        "reference": str(job.reference),
+        "kind": job.spec.kind,
+        "family": job.spec.family,
+        "fingerprint": records.fingerprint(table, str(job.alignment), job.reader.version),
+        "reader": provenance(job.reader),
+        "alignment": str(job.alignment),
+        "images": len(table["id"]),
+        "unreadable": int((~filled.readable).sum()),
+        "counts": records.count(table["split"], table["expression"]),
+        "factor_classes": records.factor_classes(table, job.reader.factor_classes()),
+        "evaluated": job.spec.evaluated,
+        "made": dict(made),
+        "parsing": filled.parsing,
+        "partial": bool(errors),
+        "findings": [asdict(finding) for finding in findings],
+        "root": None if job.root is None else str(job.root),
+        "source": source_signature(job.root, table["file"]),
+        "prepared": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def provenance(reader: Reader) -> dict[str, str]:
+    """Which code read the set: class, its version, and the distribution it came in."""
+    module = type(reader).__module__
+    package = module.partition(".")[0]
+    found = metadata.packages_distributions().get(package, [package]) if package != "ferbench" else ["ferbench"]
+    try:
+        release = metadata.version(found[0])
+    except metadata.PackageNotFoundError:
+        release = ""
+    name = f"{module}.{type(reader).__qualname__}"
+    return {"class": name, "version": reader.version, "distribution": found[0], "release": release}
+
+
+def source_signature(root: Path | None, files: Sequence[str]) -> str:
+    """Names, sizes and times under a folder (or of a manifest and the files it lists): changes when the source does."""
+    if root is None:
+        return ""
+    lines: list[str] = []
+    if root.is_dir():
+        for folder, inner, here in os.walk(root):
+            inner.sort()
+            lines += [_stat_line(os.path.join(folder, name)) for name in sorted(here)]
+    else:
+        lines = [_stat_line(str(root)), *(_stat_line(str(root.parent / name)) for name in files)]
+    return splits.digest("\n".join(lines))
+
+
+def _stat_line(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"{path}\tabsent"
+    return f"{path}\t{found.st_size}\t{found.st_mtime_ns}"
+
+
+def _put_in_place(building: Path, target: Path) -> None:
+    """Flush everything, then rename; an older set steps aside first and goes last."""
+    for path in [*sorted(building.rglob("*")), building]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    old = _beside(target, "replaced")
+    if target.exists():
+        target.rename(old)
+    building.rename(target)
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    shutil.rmtree(old, ignore_errors=True)
