@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from ferbench.errors import VerificationFailed
 from ferbench.results.store import write_atomic
@@ -25,6 +25,9 @@ SCHEMA = 1
 Role = Literal["source-test", "target"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+Plain = Annotated[dict[str, JsonValue], BeforeValidator(lambda value: json.loads(canonical(value)))]
+"""Any JSON object; tuples become lists at once, so that a record in memory equals the one read back."""
+
 _DEPTH = 3
 _UNSEALED = frozenset({"seal", "times"})
 
@@ -41,8 +44,8 @@ class Labels(_Model):
 
 
 class DataUse(_Model):
-    """One data set in one role ("source.train", "auxiliary.factors", "target"). n: samples used. dropped: samples outside the
-    label space, by expression. coverage: share of n that could be read. partial: an incomplete copy that the user asked for."""
+    """One data set in one role ("source.train", "auxiliary.factors", "source-test", "target"). n: samples used. dropped: samples
+    outside the label space, by expression. coverage: share of n that could be read. partial: an incomplete copy, asked for."""
 
     role: str
     name: str
@@ -194,12 +197,13 @@ class Bootstrap(_Model):
 
 
 class Record(_Model):
-    """Everything about one run. settings: the user's ``--set`` list. approximate: not the paper's settings (quick preset)."""
+    """Everything about one run. settings: the user's ``--set`` list. synthetic: every source is (what a target is, ``data``
+    says). approximate: not the paper's settings (a quick preset). times: all that differs between two identical runs."""
 
     schema_version: Literal[1] = 1
     run_id: str
     method: str
-    recipe: dict[str, JsonValue]
+    recipe: Plain
     preset: str
     variant: str = ""
     settings: tuple[str, ...] = ()
@@ -216,7 +220,7 @@ class Record(_Model):
     provenance: tuple[Provenance, ...] = ()
     synthetic: bool
     approximate: bool = False
-    times: dict[str, JsonValue] = {}
+    times: Plain = {}
     seal: dict[str, str] = {}
 
     def sealed(self) -> Record:

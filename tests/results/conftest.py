@@ -15,6 +15,7 @@ from ferbench.results.predictions import write_predictions
 from ferbench.results.store import predictions_name
 
 CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+RESAMPLES = 60
 RECIPE = {"stages": [{"name": "dfem", "losses": {"CE": 1.0}}, {"name": "addm", "losses": {"CE": 1.0, "AT": 0.5}}], "batch": 32}
 
 
@@ -29,17 +30,24 @@ def made_up(n: int, seed: int) -> Predictions:
     return Predictions(CLASSES, tuple(f"{i:05d}" for i in range(n)), labels, covered, p, felt, said)
 
 
-def _written(folder: Path, seed: int = 0, times: float = 1.0) -> r.Record:
+def _written(folder: Path, seed: int = 0, times: float = 1.0, results: slice = slice(None)) -> r.Record:
     """A finished run at ``folder``: two targets and the source's own test split, one of them also under the oracle."""
     data = [
         r.DataUse(role="source.train", name="synth-wild", kind="synthetic", fingerprint="f" * 16, split="train", n=900),
         r.DataUse(
-            role="target", name="hf:a/b", kind="synthetic", fingerprint="e" * 16, split="all", n=120, dropped={"contempt": 4}
+            role="target",
+            name="hf:a/b",
+            kind="synthetic",
+            fingerprint="e" * 16,
+            split="all",
+            n=140,
+            dropped={"contempt": 4},
+            coverage=float(made_up(140, 2).covered.mean()),
         ),
     ]
     versions = {"ferbench": "0.1.0", "ferbench-addl": "0.1.0"}
     run = r.run_id(RECIPE, r.fingerprints_of(data), versions, seed)
-    results = []
+    made = []
     for i, (target, split, role, rule) in enumerate(
         (
             ("synth-wild", "test", "source-test", "last"),
@@ -48,11 +56,11 @@ def _written(folder: Path, seed: int = 0, times: float = 1.0) -> r.Record:
             ("hf:a/b", "all", "target", "oracle"),
         )
     ):
-        said = made_up(100 + 20 * i, seed=i)
+        said = made_up((100, 120, 140, 140)[i], seed=min(i, 2))
         name = predictions_name(target, split, rule)
         file = r.PredictionsFile(file=name, sha256=write_predictions(folder / name, said))
-        summary = summarise(said, seed_of(run, target, split, rule))
-        results.append(r.Result.of(summary, file, target=target, split=split, role=role, selection=rule, epoch=3))  # type: ignore[arg-type]
+        summary = summarise(said, seed_of(run, target, split, rule), resamples=RESAMPLES)
+        made.append(r.Result.of(summary, file, target=target, split=split, role=role, selection=rule, epoch=3))  # type: ignore[arg-type]
     stage = r.StageRecord(
         name="addm", artifact="a" * 16, epochs=2, steps=58, parameters=1000, trainable=900, final_losses={"CE": 1.25, "AT": 0.5},
         loss_weights={"CE": 1.0, "AT": 0.5}, frozen=("backbone",), teachers=("dfem",),
@@ -72,9 +80,10 @@ def _written(folder: Path, seed: int = 0, times: float = 1.0) -> r.Record:
             seed=seed,
             labels=r.Labels(name="basic7", classes=CLASSES),
             selection="last",
+            bootstrap=r.Bootstrap(resamples=RESAMPLES),
             data=tuple(data),
             stages=(stage,),
-            results=tuple(results),
+            results=tuple(made[results]),
             weights=(
                 r.Weights(name="timm/resnet18", revision="b" * 40, sha256="d" * 64, license="apache-2.0", saw=("imagenet",)),
             ),

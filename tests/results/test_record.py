@@ -24,6 +24,12 @@ def test_what_was_written_is_what_is_read(good_run: Path) -> None:
     assert record.sealed() == record
 
 
+def test_a_recipe_with_tuples_is_in_memory_what_it_is_on_disk(good_run: Path) -> None:
+    record = r.read_record(good_run / "record.json")
+    again = r.Record.model_validate(dict(record) | {"recipe": {"betas": (0.9, 0.999)}})
+    assert again.recipe == {"betas": [0.9, 0.999]}
+
+
 def test_two_equal_runs_are_the_same_bytes_apart_from_times(
     tmp_path: Path, good_run: Path, written: Callable[..., r.Record]
 ) -> None:
