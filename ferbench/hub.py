@@ -6,11 +6,13 @@ the sha256 of the file. From then on the same reference reads the same bytes, on
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -178,45 +180,53 @@ def _forget(path: Path) -> None:
     blob.unlink(missing_ok=True)
 
 
-class _told:
+@contextmanager
+def _told(reference: str) -> Iterator[None]:
     """Turns whatever the Hub's client raises into one line that says what to do."""
-
-    def __init__(self, reference: str) -> None:
-        self.reference = reference
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: object) -> None:
-        if problem is None or isinstance(problem, WeightsError) or not isinstance(problem, Exception):
-            return
+    try:
+        yield
+    except WeightsError:
+        raise
+    except Exception as problem:  # the client raises many kinds; what is none of them goes on as it is
         said = _explain(problem)
-        if said is not None:
-            raise WeightsError(said[0], where=self.reference, next=said[1]) from problem
+        if said is None:
+            raise
+        raise WeightsError(said[0], where=reference, next=said[1]) from problem
 
 
 def _explain(problem: Exception) -> tuple[str, str] | None:
+    """What happened and what to do, or None for what is no fault of the user, the Hub or the line."""
     from huggingface_hub import errors
 
-    status = getattr(getattr(problem, "response", None), "status_code", None)
+    status = _status(problem)
     if isinstance(problem, errors.GatedRepoError) or status == 403:
         return "its owner lets in only who asked (403)", "Ask on its page, then set HF_TOKEN"
     if isinstance(problem, errors.RepositoryNotFoundError) or status == 401:
-        return f"no such model, or it is private ({status or 404})", "Check the name; for a private one set HF_TOKEN"
+        return f"no such model, or it is private ({status})", "Check the name; for a private one set HF_TOKEN"
     if isinstance(problem, errors.RevisionNotFoundError):
         return "no such revision (404)", "Use a branch, a tag or a 40-hex commit of that repository"
-    if isinstance(problem, errors.RemoteEntryNotFoundError):
+    if status == 404:
         return "no such file at that revision (404)", ELSEWHERE
-    if isinstance(problem, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-        return "not on this machine, and the Hub cannot be reached", ELSEWHERE
     if isinstance(problem, errors.HFValidationError):
         return f"no name of a Hub model: {str(problem).splitlines()[0]}", "It is owner/name"
     if status is not None:
         return f"the Hub answered {status}", f"Try again later. {ELSEWHERE}"
-    if isinstance(problem, OSError) or type(problem).__module__.split(".")[0] in {"httpx", "httpcore"}:
-        if getattr(problem, "errno", None) == 28:
-            return "no space left for the download", "Free some, or move the cache with HF_HOME"
-        return f"the download broke off or the Hub cannot be reached ({type(problem).__name__})", f"Try again. {ELSEWHERE}"
+    if isinstance(problem, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
+        return "not on this machine, and the Hub cannot be reached", ELSEWHERE
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left for the download", "Free some, or move the cache with HF_HOME"
+    if isinstance(problem, OSError) or type(problem).__module__.startswith(("httpx", "httpcore")):
+        return f"the download broke off, or the Hub cannot be reached ({type(problem).__name__})", f"Try again. {ELSEWHERE}"
+    return None
+
+
+def _status(problem: BaseException | None) -> int | None:
+    """The Hub's status behind an error of its client, which may wrap it once or twice."""
+    while problem is not None:
+        status = getattr(getattr(problem, "response", None), "status_code", None)
+        if status is not None:
+            return int(status)
+        problem = problem.__cause__
     return None
 
 

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 
 @hookimpl
 def ferbench_datasets() -> Iterable[DatasetSpec]:
-    from importlib import import_module
-    from importlib.util import find_spec
+    from ferbench.builtin import readers
+    from ferbench.builtin.synth import specs as synth
 
-    parts = [name for name in ("ferbench.builtin.synth.specs", "ferbench.builtin.readers") if find_spec(name) is not None]
-    return [spec for name in parts for spec in import_module(name).SPECS]
+    return [*synth.SPECS, *readers.SPECS]
 
 
 @hookimpl
