@@ -1,7 +1,7 @@
 """Input with an infinitely fast model, against the suites people use: what a GPU would wait for.
 
-``pytest tests/benchmarks/test_bench_input.py --benchmark-only``. Each test times ferbench by pytest-benchmark and runs the others
-between its rounds, in one process, so that the ratios hold on a busy machine; they are printed and kept in ``extra_info``.
+``pytest tests/benchmarks/test_bench_input.py --benchmark-enable -s``. Each test times ferbench by
+pytest-benchmark and runs the others between its rounds, in one process, so that the ratios hold on a busy machine; they are printed and kept in ``extra_info``.
 Rates "per core" use process time. Nothing is asserted on time.
 """
 
@@ -24,6 +24,14 @@ from ferbench.data.views import Flip, RandomCrop, RandomResizedCrop, View
 FILES, CACHED, BATCH, ROUNDS = 256, 4096, 128, 5
 CROP_FLIP, RESIZED = (RandomCrop(), Flip()), (RandomResizedCrop((0.08, 1.0)), Flip())  # the scale timm and ImageFolder use
 MEAN_STD = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def asked_for(request: pytest.FixtureRequest) -> None:
+    """Before any file is written: the suite passes here without measuring."""
+    option = request.config.getoption
+    if option("benchmark_disable") and not option("benchmark_enable"):
+        pytest.skip("a benchmark of minutes: measured with --benchmark-enable")
 
 
 def portrait(random: np.random.Generator, side: int) -> np.ndarray:

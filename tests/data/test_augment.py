@@ -76,6 +76,14 @@ def test_ops_apply_in_the_listed_order():
     assert not torch.equal(before.left, after.left)
 
 
+def test_a_resized_crop_of_a_mirrored_picture_is_cut_from_the_mirror():
+    view = View(S, SIDE, augment=(Flip(1.0), RandomResizedCrop((0.2, 0.6))))
+    unmirrored = View(S, SIDE, augment=(Flip(0.0), RandomResizedCrop((0.2, 0.6))))
+    mirrored = Augment(view, 0, "cpu").train_uint8(PICTURES, ROWS, 0).int()
+    expected = Augment(unmirrored, 0, "cpu").train_uint8(PICTURES.flip(2), ROWS, 0).int()
+    assert (mirrored - expected).abs().max() <= 1
+
+
 def test_crops_reach_every_place_equally():
     rows = torch.arange(9000)
     (box,) = drawn(View(S, SIDE, augment=(RandomCrop(),)), rows)
@@ -208,6 +216,13 @@ def test_erasing_sets_one_rectangle_of_the_wanted_area_and_ratio_to_zero():
     assert abs(erased.float().mean() - 0.7) < 0.07
     assert 0.045 < area.min() < 0.07 and 0.22 < area.max() < 0.26 and ratio.min() > 0.28 and ratio.max() < 3.2
     assert abs(ratio.log().mean()) < 0.1
+
+
+def test_erasing_never_takes_a_whole_side():
+    x = torch.ones(300, 3, 16, 16)
+    erase(x, Erase((0.7, 1.0), (1.0, 1.3), 1.0), 5, torch.arange(300))
+    hole = x[:, 0] == 0
+    assert hole.any() and hole.any(2).sum(1).max() == 15 == hole.any(1).sum(1).max()
 
 
 def test_erasing_comes_after_normalisation_wherever_it_is_listed():

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
+from fixtures_trees import folder_tree
 
+from ferbench.builtin.readers import folder
+from ferbench.data.augment import Augment
 from ferbench.data.loader import Faces, Loader
+from ferbench.data.prepared import open_set
 from ferbench.data.views import Erase, Flip, Jitter, RandomCrop, RandomResizedCrop, Rotate, View
 from ferbench.errors import DataError
 from ferbench.flow import Batch
@@ -100,6 +104,25 @@ def test_faces_outside_the_label_space_are_dropped_and_counted_or_kept_unlabelle
     assert outside > 0 and faces.dropped == outside and (faces.expression >= 0).all()
     kept = Faces.from_sets([LAB, WILD], "train", SPACE, VIEW, unlabelled=True)
     assert kept.dropped == 0 and len(kept) == len(faces) + outside and (kept.expression < 0).sum() == outside
+
+
+def test_faces_without_a_picture_are_left_out_and_counted():
+    torn = InMemory("torn", 10, 0, LAB.labels)
+    torn.readable[[2, 3, 4]] = False
+    faces = Faces.from_sets([torn], "train", SPACE, VIEW)
+    assert faces.ids == ("torn-0", "torn-6", "torn-8") and faces.unreadable == 2 and faces.dropped == 0
+
+
+def test_a_prepared_set_on_disk_gives_its_faces(home, tmp_path):
+    root = folder_tree(tmp_path / "faces", splits=("train", "test"))
+    opened = open_set(f"folder:{root}", {spec.name: spec for spec in folder.SPECS})
+    faces = Faces.from_sets([opened], "train", SPACE, VIEW)
+    assert len(faces) == 18 and len(set(faces.expression)) > 1
+    for batch in Loader(faces, VIEW, 4, seed=0, prefetch=2).epoch(0):
+        rows = batch.row.numpy()
+        for row, image in zip(rows, Augment(VIEW, 0, "cpu").train(faces.pictures(rows), batch.row, 0), strict=True):
+            assert faces.ids[row].startswith("train/") and torch.equal(image, batch.inputs.images[rows.tolist().index(row)])
+            assert opened.expressions(SPACE)[opened.ids.index(faces.ids[row])] == faces.expression[row]
 
 
 def test_one_domain_and_several_splits():
