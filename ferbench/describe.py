@@ -6,12 +6,14 @@ from typing import Any
 
 import torch
 
+from ferbench.data.views import View
 from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.planning import Plan
 from ferbench.plugins import Registry
+from ferbench.recording import training_split
 from ferbench.report import clock
-from ferbench.run import draft_orders, training_split, views_of
+from ferbench.run import draft_orders, views_of
 from ferbench.train.artifacts import ArtifactStore
 from ferbench.train.optimiser import weight_of
 from ferbench.train.rehearsal import multiply_adds, rehearse, seconds_per_step
@@ -23,7 +25,7 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
     estimated time. Assembles every stage with random weights and takes a step on made-up numbers; downloads nothing."""
     machine = Machine.of(plan.request.device, plan.request.dtype)
     shop = Workshop(draft_orders(plan), plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
-    stages = []
+    stages: list[dict[str, Any]] = []
     for job, order in zip(plan.jobs, shop.orders, strict=True):
         stage = job.stage
         method = shop.rehearsal_method(order)
@@ -44,7 +46,7 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
                 "frozen": list(stage.frozen),
                 "losses": {name: weight_of(name, stage.losses, where) for name in shown.losses},
                 "critics": {name: weight_of(name, stage.critics, where) for name in shown.critics},
-                "view": f"{stage.view.resize} px, crop {stage.view.side}, {stage.view.normalise}; {', '.join(op.op for op in stage.view.augment) or 'no augmentation'}",
+                "view": _view(stage.view),
                 "epochs": stage.epochs,
                 "batch": stage.batch,
                 "steps": steps,
@@ -74,20 +76,27 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
         "device": machine.name,
         "dtype": str(machine.dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "estimated_seconds": round(sum(s["estimated_seconds"] for s in stages), 1),
+        "estimated_seconds": round(sum(float(s["estimated_seconds"]) for s in stages), 1),
     }  # fmt: skip
+
+
+def _view(view: View) -> str:
+    ops = ", ".join(op.op for op in view.augment) or "no augmentation"
+    return f"{view.resize} px, crop {view.side}, {view.normalise}; {ops}"
 
 
 def lines(told: dict[str, Any]) -> list[str]:
     """The same for a person."""
-    out = [f"{told['method']} (preset {told['preset']}{', variant ' + told['variant'] if told['variant'] else ''}): {len(told['labels'])} classes, selection {told['selection']}"]  # fmt: skip
+    variant = f", variant {told['variant']}" if told["variant"] else ""
+    out: list[str] = [
+        f"{told['method']} (preset {told['preset']}{variant}): {len(told['labels'])} classes, selection {told['selection']}"
+    ]
     if told["preset_note"]:
         out.append(f"  {told['preset_note']}")
     for stage in told["stages"]:
         data = stage["data"]
-        out.append(
-            f"\nstage {stage['stage']}: sees {data['role']} = {', '.join(data['sets'])} ({data['split']}, {data['images']} images), nothing else"
-        )
+        seen = f"{data['role']} = {', '.join(data['sets'])} ({data['split']}, {data['images']} images)"
+        out.append(f"\nstage {stage['stage']}: sees {seen}, nothing else")
         for slot, chosen in stage["slots"].items():
             options = ", ".join(f"{k}={v!r}" for k, v in chosen.items() if k != "use")
             out.append(f"  {slot:<13}{chosen['use']}{f'  ({options})' if options else ''}")

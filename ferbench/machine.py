@@ -55,6 +55,11 @@ class Machine:
             raise FerbenchError(f"no dtype {dtype!r}", where="--dtype", next=f"Allowed: auto, {', '.join(DTYPES)}")
         return cls(place, DTYPES[dtype], rank, world)
 
+    def wait_for_all(self) -> None:
+        """Until every rank is here."""
+        if self.world > 1:
+            dist.barrier()
+
     @property
     def name(self) -> str:
         return (

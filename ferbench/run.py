@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ferbench.data.loader import Faces, Loader
 from ferbench.data.prepared import PreparedSet, open_set
@@ -28,6 +27,7 @@ from ferbench.method.compose import Method
 from ferbench.planning import Job, Plan, Target, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
+from ferbench.recording import data_uses, make_record, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
 from ferbench.results.predictions import write_predictions
@@ -55,33 +55,33 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
     sets = _open_sets(plan, registry, reporter)
     orders = make_orders(plan, registry, sets, machine)
     uses = data_uses(plan, sets)
-    identity = _identity(plan, registry, uses, machine)
-    folder = RunFolder(
-        plan.request.out / f"{plan.recipe.name}-{'+'.join(f.reference.slug() for f in plan.sources)}-{identity[:8]}"
-    )
+    run_id = run_id_of(plan, registry, uses, machine)
+    folder = RunFolder(plan.request.out / f"{plan.recipe.name}-{'+'.join(f.reference.slug() for f in plan.sources)}-{run_id[:8]}")
     if folder.record.is_file():
         done = rec.read_record(folder.record)
-        if done.run_id == identity:
+        if done.run_id == run_id:
             return Outcome(folder.path, done, True)
     with _alone(folder, machine, reporter):
-        if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == identity:
+        machine.wait_for_all()
+        if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == run_id:
             return Outcome(folder.path, done, True)
         reporter.events = folder.events if machine.rank == 0 else None
         _check_overlap(plan, sets)
         shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
         artifacts = _train(plan, shop, sets, machine, reporter)
         trained = time.monotonic()
-        results = _evaluate(plan, shop, sets, machine, reporter, artifacts, folder, identity) if machine.rank == 0 else []
+        results = _evaluate(plan, shop, sets, machine, reporter, artifacts, folder, run_id) if machine.rank == 0 else []
         times = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - began, 1),
             "evaluation_seconds": round(time.monotonic() - trained, 1),
             "stages": {order.label: artifacts[order.label][0].seconds for order in orders},
         }
-        record = _record(plan, registry, identity, uses, orders, artifacts, results, machine, times)
+        record = make_record(plan, registry, run_id, uses, orders, artifacts, results, machine, times)
         if machine.rank == 0:
             record = rec.write_record(folder.record, record)
             reporter.event("done", record=str(folder.record), seconds=times["seconds"])
+        machine.wait_for_all()
     return Outcome(folder.path, record, False)
 
 
@@ -144,26 +144,6 @@ def make_orders(plan: Plan, registry: Registry, sets: Mapping[str, PreparedSet],
     return tuple(orders)
 
 
-def versions(registry: Registry, stages: list[Stage]) -> dict[str, str]:
-    """Versions of the distributions that take part in these stages."""
-    from importlib.metadata import version
-
-    from ferbench.recipe import SLOT_KINDS
-
-    found = {name: version(name) for name in ("ferbench", "torch", "torchvision", "timm")}
-    for stage in stages:
-        for slot, chosen in stage.slots().items():
-            plugin = registry.provenance(SLOT_KINDS[slot], chosen.use)
-            found[plugin.distribution] = plugin.version
-    return dict(sorted(found.items()))
-
-
-def training_split(plan: Plan, stage: Stage) -> str:
-    """The split a stage trains on: all of train, or train without what is held out when that selects the epoch."""
-    selects = stage is plan.recipe.deployed and plan.recipe.selection == "source-val" and stage.data == "source.train"
-    return "train-holdout" if selects else "train"
-
-
 def _train(
     plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter
 ) -> dict[str, tuple[Artifact, bool]]:
@@ -191,7 +171,8 @@ def _train(
         )
         loop = Loop(
             machine.device, machine.dtype, order.seed, machine.rank, machine.world, plan.request.compile,
-            checkpoint_every=plan.request.checkpoint_every, snapshots=plan.request.oracle and stage is plan.recipe.deployed,
+            checkpoint_every=plan.request.checkpoint_every,
+            look_every=min(1.0, plan.request.checkpoint_every), snapshots=plan.request.oracle and stage is plan.recipe.deployed,
         )  # fmt: skip
         with reporter.task(order.label, stage.epochs * batches.steps, epochs=stage.epochs):
             done[order.label] = shop.train(order, batches, loop, reporter, score)
@@ -223,7 +204,7 @@ def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Mac
 
 def _evaluate(
     plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter,
-    artifacts: Mapping[str, tuple[Artifact, bool]], folder: RunFolder, identity: str,
+    artifacts: Mapping[str, tuple[Artifact, bool]], folder: RunFolder, run_id: str,
 ) -> list[rec.Result]:  # fmt: skip
     """One pass over each target serves every metric; the oracle, when asked for, takes one pass per epoch and is never ranked."""
     order = shop.orders[-1]
@@ -233,10 +214,10 @@ def _evaluate(
     with reporter.task("evaluate", len(plan.targets)):
         for number, target in enumerate(plan.targets):
             opened = sets[target.facts.name]
-            results.append(_score(plan, target, opened, method, machine, folder, identity, plan.recipe.selection, selected))
+            results.append(_score(plan, target, opened, method, machine, folder, run_id, plan.recipe.selection, selected))
             if plan.request.oracle:
                 best, epoch = _oracle(plan, shop, target, opened, machine)
-                results.append(_score(plan, target, opened, best, machine, folder, identity, "oracle", epoch))
+                results.append(_score(plan, target, opened, best, machine, folder, run_id, "oracle", epoch))
             reporter.advance(number + 1, len(plan.targets), target.facts.name)
     return results
 
@@ -255,13 +236,13 @@ def _predictions(plan: Plan, target: Target, opened: PreparedSet, method: Method
 
 
 def _score(
-    plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, identity: str,
+    plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, run_id: str,
     selection: str, epoch: int,
 ) -> rec.Result:  # fmt: skip
     predictions = _predictions(plan, target, opened, method, machine)
     file = predictions_name(target.facts.name, target.split, selection)
     sha = write_predictions(folder.path / file, predictions)
-    summary = summarise(predictions, seed_of(identity, target.facts.name, target.split, selection))
+    summary = summarise(predictions, seed_of(run_id, target.facts.name, target.split, selection))
     role: Any = target.role
     return rec.Result.of(
         summary, rec.PredictionsFile(file=file, sha256=sha), target=target.facts.name, split=target.split, role=role,
@@ -294,111 +275,6 @@ def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
                 f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
                 f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
             )  # fmt: skip
-
-
-def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
-    """Every dataset in every role it has in this run, with what was used and what was dropped."""
-    uses: dict[tuple[str, str, str], rec.DataUse] = {}
-
-    def note(role: str, name: str, split: str, *, whole: bool) -> None:
-        opened, facts = sets[name], plan.datasets()[name]
-        rows = opened.rows(split)
-        inside = rows if whole else rows[opened.expressions(plan.labels)[rows] >= 0]
-        kind: Any = facts.spec.kind
-        uses[role, name, split] = rec.DataUse(
-            role=role, name=name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
-            dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, plan.labels),
-            coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
-        )  # fmt: skip
-
-    for job in plan.jobs:
-        for facts in job.data:
-            note(job.stage.data, facts.name, training_split(plan, job.stage), whole=job.stage.data != "source.train")
-    if plan.recipe.selection == "source-val":
-        for facts in plan.sources:
-            note("source.val", facts.name, "holdout", whole=False)
-    for target in plan.targets:
-        note(target.role, target.facts.name, target.split, whole=False)
-    return [uses[key] for key in sorted(uses)]
-
-
-def _identity(plan: Plan, registry: Registry, uses: list[rec.DataUse], machine: Machine) -> str:
-    return rec.run_id(
-        recipe_dict(plan, machine), rec.fingerprints_of(uses), versions(registry, list(plan.recipe.stages)), plan.request.seed
-    )
-
-
-def recipe_dict(plan: Plan, machine: Machine) -> dict[str, Any]:
-    """The resolved recipe, and the few settings of the run that its results depend on."""
-    recipe = asdict(plan.recipe)
-    recipe["stages"] = [stage_dict(stage) for stage in plan.recipe.stages]
-    recipe["run"] = {
-        "dtype": str(machine.dtype).removeprefix("torch."), "world": machine.world, "auxiliary_seed": plan.request.auxiliary_seed,
-        "oracle": plan.request.oracle,
-    }  # fmt: skip
-    return recipe
-
-
-def _record(
-    plan: Plan, registry: Registry, identity: str, uses: list[rec.DataUse], orders: tuple[Order, ...],
-    artifacts: Mapping[str, tuple[Artifact, bool]], results: list[rec.Result], machine: Machine, times: dict[str, Any],
-) -> rec.Record:  # fmt: skip
-    from ferbench.recipe import SLOT_KINDS
-
-    stages, weights = [], {}
-    for order in orders:
-        artifact, reused = artifacts[order.label]
-        times.setdefault("reused", {})[order.label] = reused
-        for info in artifact.initial_weights:
-            weights[str(info)] = rec.Weights(**info)
-        stages.append(
-            rec.StageRecord(
-                name=order.label, artifact=order.key, epochs=artifact.epochs, steps=artifact.steps, parameters=artifact.parameters,
-                trainable=artifact.trainable, final_losses=artifact.losses,
-                loss_weights={**order.stage.losses, **{f"critic.{k}": v for k, v in order.stage.critics.items()}},
-                frozen=tuple(artifact.frozen), teachers=tuple(o.label for s in order.stage.teachers.values() for o in orders if o.stage.name == s),
-            )
-        )  # fmt: skip
-    used = {(SLOT_KINDS[slot], chosen.use) for stage in plan.recipe.stages for slot, chosen in stage.slots().items()}
-    used |= {("recipes", plan.recipe.name)} | {("datasets", facts.reference.name) for facts in plan.datasets().values()}
-    provenance = []
-    for kind, name in sorted(used):
-        plugin = registry.provenance(kind, name)
-        provenance.append(
-            rec.Provenance(
-                component=f"{kind}:{name}",
-                distribution=plugin.distribution,
-                version=plugin.version,
-                entry_point=plugin.entry_point,
-            )
-        )
-    return rec.Record(
-        run_id=identity, method=plan.recipe.name, recipe=recipe_dict(plan, machine), preset=plan.recipe.preset,
-        variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
-        labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
-        selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
-        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan)),
-        environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=tuple(provenance),
-        synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
-    )  # fmt: skip
-
-
-def contamination(plan: Plan) -> list[rec.Contamination]:
-    """Targets that share their source family, or their very set, with something the method learnt from."""
-    found = []
-    for target in plan.targets:
-        if target.role != "target":
-            continue
-        for job in plan.jobs:
-            for facts in job.data:
-                if facts.name == target.facts.name:
-                    note = f"its images train stage {job.label}, without their expressions"
-                elif facts.spec.family and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real":
-                    note = f"shares pictures with {facts.name} (family {facts.spec.family}), which trains stage {job.label}"
-                else:
-                    continue
-                found.append(rec.Contamination(target=target.facts.name, by=facts.name, note=note))
-    return found
 
 
 def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tu
     "--target",
     "targets",
     callback=_listed,
-    help="What to evaluate on, NAME or NAME@SPLIT; several with commas. Default: every other prepared set of the source's kind. The source's own test split is always beside them.",
+    help="What to evaluate on, NAME or NAME@SPLIT; several with commas. Default: every other prepared set of the source's "
+    "kind. The source's own test split is always beside them.",
 )
 @click.option(
     "--auxiliary",
@@ -86,7 +88,7 @@ def command(dry_run: bool, as_json: bool, compile_: bool, **given: Any) -> None:
 
     request = Request(compile=compile_, **given)
     registry = load()
-    reporter = Reporter(quiet=as_json)
+    reporter = Reporter(quiet=as_json or os.environ.get("RANK", "0") != "0")
     planned = plan(request, registry)
     if dry_run:
         from ferbench.describe import describe, lines
@@ -110,9 +112,7 @@ def command(dry_run: bool, as_json: bool, compile_: bool, **given: Any) -> None:
 
 def _conclude(outcome: Any) -> None:
     """The table, where the record is, and what to type next."""
-    import os
-
-    if int(os.environ.get("RANK", "0")) != 0:
+    if os.environ.get("RANK", "0") != "0":
         return
     from rich.console import Console
 

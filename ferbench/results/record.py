@@ -156,7 +156,7 @@ class Weights(_Model):
     name: str
     revision: str = ""
     sha256: str = ""
-    license: str = ""
+    licence: str = ""
     saw: tuple[str, ...] = ()
 
 

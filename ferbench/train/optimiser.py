@@ -110,10 +110,14 @@ def weight_of(name: str, weights: Mapping[str, float], where: str) -> float:
 
 
 def check_weights(emitted: Iterable[str], weights: Mapping[str, float], where: str) -> None:
-    """Every emitted loss has a weight, and every weight a loss."""
+    """Every emitted loss has a weight, and every weight but 0 a loss: 0 says of a part that was switched off that it is meant."""
     emitted = list(emitted)
     for name in emitted:
         weight_of(name, weights, where)
-    for key in weights:
-        if not any(name == key or (key.endswith(".*") and name.startswith(key[:-1])) for name in emitted):
-            raise RecipeError(f"{key!r} weighs no loss", where=where, next=f"Losses here: {', '.join(emitted) or 'none'}")
+    for key, weight in weights.items():
+        if weight and not any(name == key or (key.endswith(".*") and name.startswith(key[:-1])) for name in emitted):
+            raise RecipeError(
+                f"{key!r} weighs no loss",
+                where=where,
+                next=f"Losses here: {', '.join(emitted) or 'none'}; a weight of 0 may stay",
+            )

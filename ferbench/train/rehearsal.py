@@ -12,6 +12,7 @@ from ferbench.flow import Batch, Inputs, Progress
 from ferbench.method.component import Site
 from ferbench.method.compose import Method
 from ferbench.recipe import Stage
+from ferbench.schema import PARSING_CLASSES
 from ferbench.train.loop import freeze
 from ferbench.train.optimiser import check_paths, check_weights
 from ferbench.train.step import Step
@@ -38,7 +39,10 @@ def made_up(site: Site, n: int, views: tuple[str, ...] = (), *, seed: int = 0, d
         image = torch.randn(n, 3, site.image, site.image, generator=random)
         return image.to(device).contiguous(memory_format=torch.channels_last)
 
-    extra = {name: torch.randint(19, (n, site.image, site.image), generator=random).to(device) if name == "parsing" else picture() for name in views}  # fmt: skip
+    def parsing() -> torch.Tensor:
+        return torch.randint(len(PARSING_CLASSES), (n, site.image, site.image), generator=random).to(device)
+
+    extra = {name: parsing() if name == "parsing" else picture() for name in views}
     return Batch(
         inputs=Inputs(picture(), extra),
         expression=classes(len(site.labels)),

@@ -85,7 +85,7 @@ def _written(folder: Path, seed: int = 0, times: float = 1.0, results: slice = s
             stages=(stage,),
             results=tuple(made[results]),
             weights=(
-                r.Weights(name="timm/resnet18", revision="b" * 40, sha256="d" * 64, license="apache-2.0", saw=("imagenet",)),
+                r.Weights(name="timm/resnet18", revision="b" * 40, sha256="d" * 64, licence="apache-2.0", saw=("imagenet",)),
             ),
             contamination=(r.Contamination(target="synth-film", by="synth-wild", note="the same renderer"),),
             environment=environment,

@@ -1,0 +1,142 @@
+"""What a run's record says: which data in which role, which versions, which stages, what the targets share with training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from ferbench.data.prepared import PreparedSet
+from ferbench.machine import Machine
+from ferbench.planning import Plan, stage_dict
+from ferbench.plugins import Registry
+from ferbench.recipe import SLOT_KINDS, Stage
+from ferbench.results import record as rec
+from ferbench.train.artifacts import Artifact
+from ferbench.train.workshop import Order
+
+
+def versions(registry: Registry, stages: list[Stage]) -> dict[str, str]:
+    """Versions of the distributions that take part in these stages."""
+    found = {name: version(name) for name in ("ferbench", "torch", "torchvision", "timm")}
+    for stage in stages:
+        for slot, chosen in stage.slots().items():
+            plugin = registry.provenance(SLOT_KINDS[slot], chosen.use)
+            found[plugin.distribution] = plugin.version
+    return dict(sorted(found.items()))
+
+
+def training_split(plan: Plan, stage: Stage) -> str:
+    """The split a stage trains on: all of train, or train without what is held out when that selects the epoch."""
+    selects = stage is plan.recipe.deployed and plan.recipe.selection == "source-val" and stage.data == "source.train"
+    return "train-holdout" if selects else "train"
+
+
+def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
+    """Every dataset in every role it has in this run, with what was used and what was dropped."""
+    uses: dict[tuple[str, str, str], rec.DataUse] = {}
+
+    def note(role: str, name: str, split: str, *, whole: bool) -> None:
+        opened, facts = sets[name], plan.datasets()[name]
+        rows = opened.rows(split)
+        inside = rows if whole else rows[opened.expressions(plan.labels)[rows] >= 0]
+        kind: Any = facts.spec.kind
+        uses[role, name, split] = rec.DataUse(
+            role=role, name=name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
+            dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, plan.labels),
+            coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
+        )  # fmt: skip
+
+    for job in plan.jobs:
+        for facts in job.data:
+            note(job.stage.data, facts.name, training_split(plan, job.stage), whole=job.stage.data != "source.train")
+    if plan.recipe.selection == "source-val":
+        for facts in plan.sources:
+            note("source.val", facts.name, "holdout", whole=False)
+    for target in plan.targets:
+        note(target.role, target.facts.name, target.split, whole=False)
+    return [uses[key] for key in sorted(uses)]
+
+
+def run_id_of(plan: Plan, registry: Registry, uses: list[rec.DataUse], machine: Machine) -> str:
+    return rec.run_id(
+        recipe_dict(plan, machine), rec.fingerprints_of(uses), versions(registry, list(plan.recipe.stages)), plan.request.seed
+    )
+
+
+def recipe_dict(plan: Plan, machine: Machine) -> dict[str, Any]:
+    """The resolved recipe, and the few settings of the run that its results depend on."""
+    recipe = asdict(plan.recipe)
+    recipe["stages"] = [stage_dict(stage) for stage in plan.recipe.stages]
+    recipe["run"] = {
+        "dtype": str(machine.dtype).removeprefix("torch."), "world": machine.world, "auxiliary_seed": plan.request.auxiliary_seed,
+        "oracle": plan.request.oracle,
+    }  # fmt: skip
+    return recipe
+
+
+def make_record(
+    plan: Plan, registry: Registry, run_id: str, uses: list[rec.DataUse], orders: tuple[Order, ...],
+    artifacts: Mapping[str, tuple[Artifact, bool]], results: list[rec.Result], machine: Machine, times: dict[str, Any],
+) -> rec.Record:  # fmt: skip
+    stages, weights = [], {}
+    for order in orders:
+        artifact, reused = artifacts[order.label]
+        times.setdefault("reused", {})[order.label] = reused
+        for info in artifact.initial_weights:
+            weights[str(info)] = rec.Weights(**{key: value for key, value in info.items() if value is not None})
+        stages.append(
+            rec.StageRecord(
+                name=order.label,
+                artifact=order.key,
+                epochs=artifact.epochs,
+                steps=artifact.steps,
+                parameters=artifact.parameters,
+                trainable=artifact.trainable,
+                final_losses=artifact.losses,
+                loss_weights={**order.stage.losses, **{f"critic.{k}": v for k, v in order.stage.critics.items()}},
+                frozen=tuple(artifact.frozen),
+                teachers=tuple(o.label for name in order.stage.teachers.values() for o in orders if o.stage.name == name),
+            )
+        )
+    used = {(SLOT_KINDS[slot], chosen.use) for stage in plan.recipe.stages for slot, chosen in stage.slots().items()}
+    used |= {("recipes", plan.recipe.name)} | {("datasets", facts.reference.name) for facts in plan.datasets().values()}
+    provenance = []
+    for kind, name in sorted(used):
+        plugin = registry.provenance(kind, name)
+        provenance.append(
+            rec.Provenance(
+                component=f"{kind}:{name}",
+                distribution=plugin.distribution,
+                version=plugin.version,
+                entry_point=plugin.entry_point,
+            )
+        )
+    return rec.Record(
+        run_id=run_id, method=plan.recipe.name, recipe=recipe_dict(plan, machine), preset=plan.recipe.preset,
+        variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
+        labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
+        selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
+        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan)),
+        environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=tuple(provenance),
+        synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
+    )  # fmt: skip
+
+
+def contamination(plan: Plan) -> list[rec.Contamination]:
+    """Targets that share their source family, or their very set, with something the method learnt from."""
+    found = []
+    for target in plan.targets:
+        if target.role != "target":
+            continue
+        for job in plan.jobs:
+            for facts in job.data:
+                if facts.name == target.facts.name:
+                    note = f"its images train stage {job.label}, without their expressions"
+                elif facts.spec.family and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real":
+                    note = f"shares pictures with {facts.name} (family {facts.spec.family}), which trains stage {job.label}"
+                else:
+                    continue
+                found.append(rec.Contamination(target=target.facts.name, by=facts.name, note=note))
+    return found
