@@ -1,7 +1,8 @@
 """A recipe: TOML → stages of slots, with presets, variants and settings laid over it. Every error names file and key. No torch.
 
 Layers, each over the last: the recipe itself (the paper's settings), ``preset``, ``variant``, ``for_source`` (what the paper says of
-that source), ``--weights``, ``--set``.
+that source), ``--weights``, ``--set``. In ``losses``, ``critics``, ``teachers``, ``load`` and ``optimiser.slots`` the value ``false``
+takes out an entry of an earlier layer.
 """
 
 from __future__ import annotations
@@ -213,10 +214,10 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
         why = "a target cannot be named in training" if str(role).startswith("target") else f"no role {role!r}"
         raise RecipeError(f"{why}; roles: {', '.join(ROLES)}", where=f"{where}.data")
     table["data"] = role
+    _take_out(table)
     for slot, kind in SLOT_KINDS.items():
         given = table.get(slot, {"use": "none"})
-        if isinstance(given, str):
-            given = {"use": given}
+        given = {"use": given} if isinstance(given, str) else {"use": "none", **given}
         if slot in ("backbone", "head") and given.get("use", "none") == "none":
             raise RecipeError(f"no {slot}", where=where, next=f'Add {slot} = {{use = "…"}}; see: ferbench list {kind}')
         table[slot] = _slot(dict(given), kind, registry, f"{where}.{slot}")
@@ -227,6 +228,17 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
     table["view"] = coerce(View, view, f"{where}.view")
     stage: Stage = coerce(Stage, {"name": name, **table}, where)
     return stage
+
+
+def _take_out(table: dict[str, Any]) -> None:
+    """Entries that a later layer set to false leave the tables whose keys a recipe makes up: a part that is off needs none."""
+    optimiser = dict(table.get("optimiser", {}))
+    for place, keys in ((table, ("losses", "critics", "teachers", "load")), (optimiser, ("slots",))):
+        for key in keys:
+            if isinstance(place.get(key), Mapping):
+                place[key] = {name: value for name, value in place[key].items() if value is not False}
+    if optimiser:
+        table["optimiser"] = optimiser
 
 
 def _op(op: Any, where: str) -> Any:

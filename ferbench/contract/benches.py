@@ -1,0 +1,183 @@
+"""Small methods to hold against the contract: a recipe's stages, or one component between plain neighbours."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from ferbench.errors import AssemblyRefused, RecipeError
+from ferbench.flow import Batch, Progress
+from ferbench.method.compose import Method
+from ferbench.plugins import KINDS, RecipeFile, Registry
+from ferbench.recipe import SLOT_KINDS, Recipe, Stage, resolve
+from ferbench.schema import FACTORS, LABEL_SPACES, canonical, fold
+from ferbench.train.artifacts import ArtifactStore, load_strictly, part_of
+from ferbench.train.loop import freeze
+from ferbench.train.rehearsal import made_up, rehearse
+from ferbench.train.workshop import Order, Workshop
+
+OFFERS = frozenset({"factors", "affect", "parsing"})
+"""Made-up data label everything there is."""
+
+VIEWS = ("parsing",)
+FACTOR_CLASSES = {name: tuple(f"{name}-{i}" for i in range(2 + place % 3)) for place, name in enumerate(FACTORS)}
+SIDES = (64, 96, 224)
+"""Image sides in pixels, tried in this order: not every network fits into the smallest."""
+
+BATCH = 4
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One stage that can be built again and again. ``stage`` has the weights of its losses."""
+
+    stage: Stage
+    order: Order
+    shop: Workshop
+
+    @cached_property
+    def _built(self) -> Method:
+        return self.build()
+
+    def build(self, seed: int = 0) -> Method:
+        """A new method from ``seed``; its teachers are the same ones for every seed."""
+        return self.shop.rehearsal_method(replace(self.order, seed=fold(seed, self.order.label)))
+
+    def method(self) -> Method:
+        """The method of seed 0, untouched by whoever had it before, in training mode, with its frozen parts frozen."""
+        method = copy.deepcopy(self._built).train()
+        for module in freeze(method, self.stage.frozen).values():
+            module.eval()
+        return method
+
+    def batch(self, seed: int = 0, n: int = BATCH) -> Batch:
+        return made_up(self._built.site, n, VIEWS, seed=seed)
+
+
+def workshop(recipe: Recipe, registry: Registry) -> Workshop:
+    """The recipe's stages as orders on made-up data; a stage that runs once per dataset gets one dataset."""
+    orders = tuple(
+        Order(f"{stage.name}[made-up]" if stage.each else stage.name, stage, "", fold(0, stage.name), FACTOR_CLASSES, OFFERS, 2)
+        for stage in recipe.stages
+    )
+    store = ArtifactStore(Path("nowhere"))  # never read: rehearsal methods take nothing from it
+    return Workshop(orders, LABEL_SPACES[recipe.labels], registry, store, torch.device("cpu"), torch.float32)
+
+
+def small(file: RecipeFile, registry: Registry, preset: str, variant: str | None, side: int) -> Recipe:
+    """The recipe with every stage's pictures ``side`` pixels wide."""
+    settings = [f"{stage}.view.{what}" for stage in file.raw.get("stage", {}) for what in (f"resize={side}", "crop=0")]
+    return resolve(file.raw, registry, where=file.path.name, preset=preset, variant=variant, settings=settings)
+
+
+Seen = set[str]
+"""Shapes of stages that were rehearsed, and passed."""
+
+
+def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen) -> str:
+    """Rehearse every stage at the smallest side that it takes. Returns what is wrong, or nothing; ``seen`` spares stages that
+    differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs)."""
+    for side in SIDES:
+        recipe = small(file, registry, preset, variant, side)
+        try:
+            _rehearse(recipe, registry, seen)
+        except RecipeError as problem:  # no other size would mend it
+            return problem.line()
+        except Exception as problem:
+            if side == SIDES[-1]:
+                return f"{type(problem).__name__}: {problem}"
+        else:
+            return ""
+    return "SIDES is empty"
+
+
+def _rehearse(recipe: Recipe, registry: Registry, seen: Seen) -> None:
+    shop = workshop(recipe, registry)
+    before: list[object] = []
+    for order in shop.orders:
+        stage = order.stage
+        before.append(_shape(stage, recipe.labels))
+        shape = canonical(before)  # with the stages before it: its teachers and loads are among them
+        if shape in seen:
+            continue
+        method = shop.rehearsal_method(order)
+        for here, there in stage.load.items():
+            source, _, path = there.partition("/")
+            state = part_of(shop.rehearsal_method(shop.of_stage(source)[0]).state_dict(), path)
+            load_strictly(method.get_submodule(here) if here else method, state, f"stage.{stage.name}.load, {here} ← {there}")
+        rehearse(method, stage, VIEWS)
+        seen.add(shape)
+
+
+def _shape(stage: Stage, labels: str) -> list[object]:
+    slots = {slot: [chosen.use, {**chosen.config, "weights": ""}] for slot, chosen in stage.slots().items()}
+    weighs = [sorted(name for name, weight in weights.items() if weight) for weights in (stage.losses, stage.critics)]
+    silent = [sorted(name for name, weight in weights.items() if not weight) for weights in (stage.losses, stage.critics)]
+    paths = [stage.teachers, stage.load, list(stage.frozen), stage.each, sorted(stage.optimiser.slots)]
+    return [stage.name, labels, slots, stage.view.side, weighs, silent, *paths]
+
+
+def stages(file: RecipeFile, registry: Registry) -> Iterator[tuple[str, set[tuple[str, str]], Callable[[], Bench]]]:
+    """(name, components in it, how to build it) for every stage of a recipe, in its quick form where it has one."""
+    preset = "quick" if "quick" in file.raw.get("preset", {}) else "paper"
+    try:
+        recipe = small(file, registry, preset, None, SIDES[0])
+    except Exception:  # told by the recipe's own checks
+        return
+    for place, stage in enumerate(recipe.stages):
+        uses = {(SLOT_KINDS[slot], chosen.use) for slot, chosen in stage.slots().items()}
+        yield f"recipe {file.name}, stage {stage.name} ({preset})", uses, partial(_of_stage, file, registry, preset, place)
+
+
+def _of_stage(file: RecipeFile, registry: Registry, preset: str, place: int) -> Bench:
+    def at(side: int) -> Bench:
+        recipe = small(file, registry, preset, None, side)
+        shop = workshop(recipe, registry)
+        return Bench(recipe.stages[place], shop.orders[place], shop)
+
+    return _smallest(at)
+
+
+def hosts(kind: str, name: str, registry: Registry) -> Bench:
+    """The component with its default options between plain neighbours, each of its losses weighted 1. Raises AssemblyRefused with
+    every reason when no host takes it."""
+    slot = next(slot for slot, plural in SLOT_KINDS.items() if plural == kind)
+    reasons = []
+    for backbone in ("resnet18", "timm.vit_tiny_patch16_224") if slot != "backbone" else (name,):
+        try:
+            return _smallest(partial(_host, {"backbone": backbone, "head": "linear", slot: name}, registry))
+        except AssemblyRefused as problem:
+            reasons.append(problem.line())
+    raise AssemblyRefused(f"{KINDS[kind]} {name!r} fits no plain host: {'; '.join(dict.fromkeys(reasons))}")
+
+
+def _host(parts: Mapping[str, str], registry: Registry, side: int) -> Bench:
+    view = {"resize": side, "augment": []}
+    table = {**parts, "epochs": 2, "batch": BATCH, "view": view, "optimiser": {"lr": 1e-3}}
+    recipe = resolve({"schema": 1, "name": "contract", "stage": {"host": table}}, registry, where="contract")
+    shop = workshop(recipe, registry)
+    bench = Bench(recipe.stages[0], shop.orders[0], shop)
+    method, batch = bench.method(), bench.batch()
+    output = method(batch.inputs)
+    losses = dict.fromkeys(method.losses(output, batch, Progress(0, 0, 0.0)), 1.0)
+    critics = dict.fromkeys(method.critic_losses(output.detached(), batch, Progress(0, 0, 0.0)), 1.0)
+    stage = replace(recipe.stages[0], losses=losses, critics=critics)
+    return Bench(stage, replace(shop.orders[0], stage=stage), shop)
+
+
+def _smallest(at: Callable[[int], Bench]) -> Bench:
+    """The bench at the smallest side where the method assembles and takes a forward pass."""
+    for side in SIDES:
+        try:
+            bench = at(side)
+            bench.method()(bench.batch().inputs)
+            return bench
+        except Exception:
+            if side == SIDES[-1]:
+                raise
+    raise AssertionError("SIDES is empty")
