@@ -1,8 +1,8 @@
 """Input with an infinitely fast model, against the suites people use: what a GPU would wait for.
 
-``pytest tests/benchmarks/test_bench_input.py --benchmark-enable -s``. Each test times ferbench by
-pytest-benchmark and runs the others between its rounds, in one process, so that the ratios hold on a busy machine; they are printed and kept in ``extra_info``.
-Rates "per core" use process time. Nothing is asserted on time.
+``pytest tests/benchmarks/test_bench_input.py --benchmark-enable -s``. Each test times ferbench by pytest-benchmark and runs
+the others between its rounds, in one process, so that the ratios hold on a busy machine; they are printed and kept in
+``extra_info``. Rates "per core" use process time. Nothing is asserted on time.
 """
 
 from __future__ import annotations
