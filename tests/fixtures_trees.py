@@ -68,3 +68,78 @@ def bomb() -> bytes:
     file = io.BytesIO()
     Image.new("1", (20_000, 15_000)).save(file, "PNG")
     return file.getvalue()
+
+
+def rafdb_tree(root: Path, per_class: int = 2) -> Path:
+    """RAF-DB basic: no newline at the end of the list, tabs in some attribute files and spaces in others, one file missing, a
+    Thumbs.db. Train names have five digits, test names four."""
+    base, listed = root / "basic", []
+    for split, digits, offset in (("train", 5, 0), ("test", 4, 500)):
+        number = 0
+        for code in range(1, 8):
+            for _ in range(per_class):
+                number += 1
+                stem = f"{split}_{number:0{digits}d}"
+                listed.append(f"{stem}.jpg {code}")
+                draw(base / "Image/aligned" / f"{stem}_aligned.jpg", offset + number, 100, 100)
+                draw(base / "Image/original" / f"{stem}.jpg", offset + number, 160, 140)
+                _rafdb_notes(base / "Annotation", stem, number)
+    (base / "EmoLabel").mkdir()
+    (base / "EmoLabel/list_patition_label.txt").write_bytes("\n".join(listed).encode())
+    (base / "Annotation/manual/train_00003_manu_attri.txt").unlink()
+    (base / "Image/aligned/Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    return root
+
+
+def _rafdb_notes(place: Path, stem: str, number: int) -> None:
+    between = "\t" if number % 2 else " "
+    points = [f"{x:.3f}{between}{y:.3f}" for x, y in ((60.5, 50), (100, 50.25), (80, 75), (62, 100), (98, 100))]
+    notes = [*points, str(number % 3), str(number % 3), str(number % 5)]
+    for kind, text in (
+        ("manual", "\n".join(notes) + ("\n" if number % 2 else "")),
+        ("auto", "\n".join(f"{index} {index}" for index in range(37))),
+        ("boundingbox", "40.5 30.0 120.5 120.0"),
+    ):
+        name = {"manual": "manu_attri", "auto": "auto_attri", "boundingbox": "boundingbox"}[kind]
+        (place / kind).mkdir(parents=True, exist_ok=True)
+        (place / kind / f"{stem}_{name}.txt").write_text(text)
+
+
+AFFECTNET_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+
+
+def affectnet_csv_tree(root: Path, per_class: int = 2, header_in_validation: bool = False) -> Path:
+    """AffectNet 2017: extensions of every kind, codes 8 to 10 with valence -2, float boxes, one picture in two rows."""
+    lists, images = root / "Manually_Annotated_file_lists", root / "Manually_Annotated/Manually_Annotated_Images"
+    lists.mkdir(parents=True)
+    points = ";".join(f"{40 + index % 10:.2f};{30 + index // 10:.2f}" for index in range(68))
+    for split, name in (("train", "training.csv"), ("val", "validation.csv")):
+        rows = [AFFECTNET_HEADER] if split == "train" or header_in_validation else []
+        for code in range(11):
+            for index in range(per_class):
+                seed = code * 10 + index + (1000 if split == "val" else 0)
+                path = f"{code + 1}/{seed:056x}.{('jpg', 'JPG', 'png')[index % 3]}"
+                affect = "-2,-2" if code > 7 else f"{code / 10:.3f},{code / -10 or 0.0:.3f}"
+                box = "-1,-1,-1,-1" if code == 10 else ("30,20,60,60" if index else "30.0,20.0,60.0,60.0")
+                rows.append(f"{path},{box},{points},{code},{affect}")
+                draw(images / path, seed, 120, 100, format="PNG" if path.endswith("png") else "JPEG")
+        rows.append(rows[1].replace("30.0,20.0,60.0,60.0", "10,10,50,50").replace("30,20,60,60", "10,10,50,50"))
+        (lists / name).write_text("\n".join(rows) + "\n")
+    return root
+
+
+def affectnet_npy_tree(root: Path, per_class: int = 2) -> Path:
+    """The later release: integer ids with gaps, 0-d arrays that hold text, one face without landmarks, one with a pickle."""
+    for split, folder in (("train", "train_set"), ("val", "val_set")):
+        place = root / folder
+        (place / "annotations").mkdir(parents=True)
+        for code in range(8):
+            for index in range(per_class):
+                number = code * 7 + index * 3 + (5000 if split == "val" else 0)
+                draw(place / "images" / f"{number}.jpg", number, 224, 224)
+                for name, value in (("exp", str(code)), ("val", f"{code / 10}"), ("aro", f"{-code / 10}")):
+                    np.save(place / "annotations" / f"{number}_{name}.npy", np.array(value))
+                np.save(place / "annotations" / f"{number}_lnd.npy", np.arange(136, dtype=np.float64))
+    (root / "train_set/annotations/0_lnd.npy").unlink()
+    np.save(root / "train_set/annotations/3_lnd.npy", np.arange(136).astype(object), allow_pickle=True)
+    return root

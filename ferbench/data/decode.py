@@ -9,6 +9,7 @@ of more than MAX_PIXELS and anything damaged raise Unreadable. torch is imported
 from __future__ import annotations
 
 import io
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,8 @@ def frame(height: int, width: int, alignment: Alignment, box: Box | None) -> Fra
     region = (0, 0, width, height)
     if alignment.margin is not None and box is not None:
         x0, y0, x1, y1 = box
+        if not all(math.isfinite(value) for value in box):
+            raise Unreadable("the face box is not finite")
         across, down = alignment.margin * (x1 - x0), alignment.margin * (y1 - y0)
         left, top = max(0, round(x0 - across)), max(0, round(y0 - down))
         right, bottom = min(width, round(x1 + across)), min(height, round(y1 + down))
@@ -101,7 +104,7 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
 
     pixels = np.ascontiguousarray(pixels)
     pixels = pixels if pixels.flags.writeable else pixels.copy()  # torch takes no read-only memory
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]  # [1, 3, H, W], channels last in memory
+    image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # [1, 3, H, W]; in this order of steps torch sees channels-last
     made = interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)
     return np.ascontiguousarray(made[0].permute(1, 2, 0).numpy())
 

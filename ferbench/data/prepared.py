@@ -104,7 +104,7 @@ class PreparedSet:
             return np.arange(len(self), dtype=np.int64)
         if split in ("holdout", "train-holdout"):
             held = self._numbers("holdout", np.bool_)
-            if not held.any():
+            if "holdout" not in self.info["made"]:
                 return self.rows("val" if split == "holdout" else "train")
             return np.flatnonzero(held if split == "holdout" else (self._split_names == "train") & ~held)
         if split not in ("train", "val", "test"):

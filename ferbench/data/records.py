@@ -53,11 +53,14 @@ def count(splits: Iterable[str], expressions: Iterable[str | None]) -> dict[str,
 Counts = Mapping[str, Mapping[str, int]]
 
 
-def check_counts(found: Counts, expected: Counts, certainty: str) -> list[Finding]:
-    """One finding per split whose images differ from its owner's published numbers: an error when those are certain."""
-    level = "error" if certainty[:1] in FIRM else "warning"
+def check_counts(found: Counts, expected: Counts, certainty: str | Mapping[str, str]) -> list[Finding]:
+    """One finding per split whose images differ from its owner's published numbers: an error when those are certain.
+
+    ``certainty``: one mark, or one per split.
+    """
     findings = []
     for split, wanted in expected.items():
+        mark = certainty if isinstance(certainty, str) else certainty[split]
         here = found.get(split, {})
         differing = [
             f"{name} {here.get(name, 0):,} (published {wanted.get(name, 0):,})"
@@ -65,8 +68,8 @@ def check_counts(found: Counts, expected: Counts, certainty: str) -> list[Findin
             if here.get(name, 0) != wanted.get(name, 0)
         ]
         if differing:
-            what = f"counts differ from the published ones [{certainty}]: {', '.join(differing)}"
-            findings.append(Finding(level, f"split {split}", what))
+            what = f"counts differ from the published ones [{mark}]: {', '.join(differing)}"
+            findings.append(Finding("error" if mark in FIRM else "warning", f"split {split}", what))
     return findings
 
 

@@ -25,7 +25,8 @@ def held_out(
     """About ``share`` of the samples [n], whole groups at a time, near the share in every class.
 
     A sample without a group is a group of its own. Groups come in the order of sha256(purpose, name); one is held out when that
-    brings the class counts nearer to their targets: share x n, and at least 1 in a class of 5 or more. Never everything.
+    brings the class counts nearer to their targets: share x n, and at least 1 in a class of 5 or more. Never everything, and
+    never nothing where there are two groups: the first then.
     """
     classes = {label: index for index, label in enumerate(sorted(set(labels), key=str))}
     codes = np.array([classes[label] for label in labels], np.int64)
@@ -36,7 +37,8 @@ def held_out(
     target = np.where(totals >= 5, np.maximum(1.0, share * totals), share * totals)
     held = np.zeros(len(classes))
     out = np.zeros(len(ids), np.bool_)
-    for name in sorted(members, key=lambda key: digest(f"{purpose}\n{key}")):
+    order = sorted(members, key=lambda key: digest(f"{purpose}\n{key}"))
+    for name in order:
         rows = members[name]
         if len(rows) == 1:  # most sets know no subjects: keep the common case cheap
             code = codes[rows[0]]
@@ -48,6 +50,8 @@ def held_out(
         if np.abs(held + brought - target).sum() < np.abs(held - target).sum():
             held += brought
             out[rows] = True
+    if len(order) > 1 and not out.any():
+        out[members[order[0]]] = True
     return np.zeros(len(ids), np.bool_) if out.all() else out
 
 

@@ -50,5 +50,11 @@ def test_a_rare_class_gives_one_and_a_lone_subject_is_never_taken_away() -> None
     assert not splits.held_out(["a", "b"], ["x", "x"], ["p", "p"], 0.9, "holdout").any()
 
 
+def test_a_tiny_set_still_gives_something_and_keeps_something() -> None:
+    out = splits.held_out(list("abcd"), ["x", "x", "y", "y"], [None] * 4, 0.1, "holdout")
+    assert out.sum() == 1
+    assert not splits.held_out(["a"], ["x"], [None], 0.1, "holdout").any()
+
+
 def test_the_hash_of_a_split_ignores_order_and_sees_every_id() -> None:
     assert splits.split_hash(["a", "b"]) == splits.split_hash(["b", "a"]) != splits.split_hash(["a", "c"])

@@ -1,0 +1,241 @@
+"""``ferbench data``: what datasets there are, preparing one, checking it, looking at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ferbench.data.fill import Progress
+    from ferbench.data.prepared import PreparedSet
+    from ferbench.schema import DatasetSpec, Finding
+
+_SHOWN = 20
+
+
+@click.group(help="Known and prepared datasets: list, prepare, verify, show.")
+def command() -> None:
+    pass
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
+def list_(as_json: bool) -> None:
+    """All known datasets: kind, prepared or not, images, licence, how to get them."""
+    rows = [_about(spec) for spec in _datasets().values()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from rich.table import Table
+
+    table = Table("name", "kind", "prepared", "images", "licence", "how to get it", box=None, pad_edge=False)
+    for row in rows:
+        images = f"{row['images']:,}" if row["images"] else ""
+        table.add_row(row["name"], row["kind"], "yes" if row["prepared"] else "", images, row["licence"], row["access"])
+    _console().print(table)
+    click.echo("Next: ferbench data prepare NAME --from DIR")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--from", "source", type=click.Path(path_type=Path), help="The folder as its owner ships it.")
+@click.option("--allow-partial", is_flag=True, help="Accept a copy with errors; every result will say so.")
+def prepare(name: str, source: Path | None, allow_partial: bool) -> None:
+    """Decode every picture once, check counts and files, and store the set.
+
+    NAME is a dataset, folder:DIR, manifest:FILE, or the common name of several sets in one folder (muxspace).
+    """
+    from ferbench.data import names
+    from ferbench.data.prepare import SetRefused
+    from ferbench.data.prepare import prepare as make
+
+    datasets = _datasets()
+    for member in _members(name, datasets):
+        reference = names.parse(member, datasets)
+        spec = names.spec_of(reference, datasets)
+        try:
+            with _progress(f"prepare {spec.name}") as tell:
+                made = make(spec, reference, source, partial=allow_partial, progress=tell)
+        except SetRefused as refused:
+            _print_findings(refused.findings, err=True)
+            raise
+        _print_findings(_stored_findings(made), err=True)
+        _print_counts(made)
+        marks = [f"{made.info['unreadable']:,} unreadable"] if made.info["unreadable"] else []
+        marks += ["PARTIAL"] if made.info["partial"] else []
+        made_here = [f"{split} split made here ({told['images']:,} images)" for split, told in made.info["made"].items()]
+        click.echo("; ".join([f"{spec.name}: {len(made):,} images", *marks, *made_here, f"fingerprint {made.fingerprint[:12]}"]))
+        click.echo(f"Next: ferbench run --method erm --source {made.info['reference']}")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--deep", is_flag=True, help="Also hash every stored picture and every shipped file.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+def verify(name: str, deep: bool, as_json: bool) -> None:
+    """Check that a prepared set still holds what it claims; exit code 4 when it does not."""
+    from ferbench.data.verify import verify as check
+    from ferbench.errors import VerificationFailed
+
+    failed = []
+    for prepared in _open(name):
+        with _progress(f"verify {prepared.name}") as tell:
+            findings = check(prepared, deep=deep, progress=tell)
+        errors = sum(finding.level == "error" for finding in findings)
+        failed += [prepared.name] if errors else []
+        if as_json:
+            told = {"name": prepared.name, "fingerprint": prepared.fingerprint, "deep": deep, "images": len(prepared)}
+            click.echo(json.dumps({**told, "ok": not errors, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
+            continue
+        _print_findings(findings)
+        verdict = f"{errors:,} errors" if errors else "whole"
+        click.echo(f"{prepared.name}: {verdict}, {len(prepared):,} images, fingerprint {prepared.fingerprint[:12]}")
+    if failed:
+        raise VerificationFailed("does not hold what it claims", where=", ".join(failed),
+                                 next=f"Prepare it again: ferbench data prepare {name}")  # fmt: skip
+
+
+@command.command()
+@click.argument("name")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write a contact sheet, as PNG.")
+def show(name: str, out: Path | None) -> None:
+    """Images per split and class, and a contact sheet."""
+    from ferbench.data.show import contact_sheet
+
+    found = _open(name)
+    for prepared in found:
+        _print_counts(prepared)
+        info = prepared.info
+        click.echo(
+            f"{prepared.name}: {info['kind']}, {info['alignment']}, prepared {info['prepared']}, {prepared.fingerprint[:12]}"
+        )
+        if out is not None:
+            place = out if len(found) == 1 else out.with_name(f"{out.stem}-{prepared.name}{out.suffix}")
+            click.echo(f"contact sheet: {contact_sheet(prepared, place)}")
+
+
+def _datasets() -> dict[str, DatasetSpec]:
+    from ferbench.plugins import load
+
+    return load().datasets
+
+
+def _members(name: str, datasets: Mapping[str, DatasetSpec]) -> list[str]:
+    """The sets a name stands for: itself, or all that come in one folder and are named after it (muxspace-lfw, -imfdb)."""
+    if name in datasets:
+        return [name]
+    return [one for one, spec in datasets.items() if one.startswith(f"{name}-") and spec.family == name] or [name]
+
+
+def _open(name: str) -> list[PreparedSet]:
+    from ferbench.data.prepared import open_set
+
+    datasets = _datasets()
+    with _progress(f"open {name}") as tell:
+        return [open_set(member, datasets, progress=tell) for member in _members(name, datasets)]
+
+
+def _about(spec: DatasetSpec) -> dict[str, Any]:
+    """What ``list`` tells of a dataset; touches nothing but the prepared set's description."""
+    from ferbench.data.prepared import PreparedSet, is_prepared
+
+    there = not spec.argument and is_prepared(spec.name)
+    published = sum(sum(row.values()) for row in spec.counts.values())
+    return {
+        "name": spec.name + (f":{spec.argument}" if spec.argument else ""),
+        "kind": spec.kind,
+        "family": spec.family,
+        "prepared": there,
+        "images": len(PreparedSet(Path(_home(spec.name)), spec)) if there else published or None,
+        "classes": [name.value for name in spec.classes],
+        "factors": list(spec.factors),
+        "counts": {split: dict(row) for split, row in spec.counts.items()},
+        "certainty": spec.certainty,
+        "evaluated": spec.evaluated,
+        "licence": spec.licence,
+        "access": spec.access,
+        "citation": spec.citation,
+        "layout": spec.layout,
+        "summary": spec.summary,
+    }
+
+
+def _home(slug: str) -> Path:
+    from ferbench.home import data_home
+
+    return data_home() / slug
+
+
+def _stored_findings(prepared: PreparedSet) -> list[Finding]:
+    from ferbench.schema import Finding
+
+    return [Finding(**finding) for finding in prepared.info["findings"]]
+
+
+def _print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
+    """One line each, errors first; a summary when there are many."""
+    ordered = sorted(findings, key=lambda finding: finding.level != "error")
+    for finding in ordered[:_SHOWN]:
+        click.echo(f"{finding.level}: {finding.where}: {finding.what}", err=err)
+    if len(ordered) > _SHOWN:
+        errors = sum(finding.level == "error" for finding in ordered)
+        click.echo(f"… {len(ordered):,} findings in all: {errors:,} errors, {len(ordered) - errors:,} warnings", err=err)
+
+
+def _print_counts(prepared: PreparedSet) -> None:
+    from rich.table import Table
+
+    from ferbench.data.show import count_table
+
+    header, rows = count_table(prepared)
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    _console().print(table)
+
+
+def _console() -> Any:
+    """A console that never cuts a table where no terminal says how wide it is."""
+    import sys
+
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=240)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Progress]:
+    """A bar on a terminal; elsewhere one plain line per phase."""
+    import sys
+
+    if not sys.stderr.isatty():
+        seen: set[str] = set()
+
+        def plain(what: str, done: int, total: int) -> None:
+            if total and (what not in seen or done == total):
+                seen.add(what)
+                click.echo(f"{title}: {what} {done:,}/{total:,}", err=True)
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def draw(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(f"{title}: {what}", total=total or None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield draw
