@@ -22,8 +22,8 @@ def moved(rest: Mapping[str, Floats], units: Mapping[int, Floats], of: Draws) ->
 def _brows(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Floats]:
     base = (rest["brow_y"] + rest["brow_rest"])[:, None]
     slant = rest["slant_rest"][:, None]
-    inner = base + slant - 0.155 * au[1] + 0.135 * au[4] * (1 - 0.55 * au[1].clip(0, 1)) + 0.05 * au[9]
-    outer = base + 0.03 - slant - 0.145 * au[2] + 0.035 * au[4] + 0.02 * au[6]
+    inner = base + slant - 0.19 * au[1] + 0.16 * au[4] * (1 - 0.55 * au[1].clip(0, 1)) + 0.05 * au[9]
+    outer = base + 0.03 - slant - 0.18 * au[2] + 0.04 * au[4] + 0.02 * au[6]
     return {
         "brow_in_x": rest["eye_x"][:, None] - 0.245 - 0.075 * au[4],
         "brow_out_x": rest["eye_x"][:, None] + 0.27 - 0.015 * au[4] + 0.0 * au[2],
@@ -37,7 +37,7 @@ def _eyes(rest: Mapping[str, Floats], au: Mapping[int, Floats], of: Draws) -> di
     height = rest["eye_h"][:, None]
     droop = 0.012 * rest["wrinkles"][:, None]
     shut = (1.0 - au[43] * 0.95).clip(0.03, 1.0)
-    upper = (height + 0.065 * au[5] - 0.032 * au[7] - 0.016 * au[9] - 0.012 * au[4] - 0.016 * au[6] - droop).clip(0.022, 0.2)
+    upper = (height + 0.08 * au[5] - 0.036 * au[7] - 0.016 * au[9] - 0.012 * au[4] - 0.016 * au[6] - droop).clip(0.022, 0.2)
     lower = (height * 0.72 - 0.026 * au[6] - 0.030 * au[7] - 0.022 * au[9] + 0.012 * au[5]).clip(0.008, 0.12)
     return {
         "lid_up": upper * shut,
@@ -57,10 +57,10 @@ def _nose(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Flo
 
 def _mouth(rest: Mapping[str, Floats], au: Mapping[int, Floats]) -> dict[str, Floats]:
     middle = {unit: value.mean(axis=1) for unit, value in au.items()}
-    tight = (1.0 - 0.42 * middle[23] - 0.45 * middle[24]).clip(0.25, 1.0)
-    part = (0.055 * middle[25] + 0.235 * middle[26]) * (1.0 - 0.8 * middle[24].clip(0, 1))
-    corner = rest["corner_rest"][:, None] - 0.135 * au[12] + 0.125 * au[15] - 0.035 * au[14] + 0.045 * au[20] - 0.01 * au[6]
-    wide = rest["mouth_w"][:, None] + 0.115 * au[12] + 0.120 * au[20] + 0.02 * au[15]
+    tight = (1.0 - 0.48 * middle[23] - 0.5 * middle[24]).clip(0.25, 1.0)
+    part = (0.065 * middle[25] + 0.28 * middle[26]) * (1.0 - 0.8 * middle[24].clip(0, 1))
+    corner = rest["corner_rest"][:, None] - 0.17 * au[12] + 0.16 * au[15] - 0.035 * au[14] + 0.045 * au[20] - 0.01 * au[6]
+    wide = rest["mouth_w"][:, None] + 0.14 * au[12] + 0.14 * au[20] + 0.02 * au[15]
     wide = wide - 0.035 * au[24] - 0.03 * au[14] - 0.05 * au[26]
     lift = 0.05 * middle[26] - 0.02 * middle[12] - 0.045 * middle[10] - 0.03 * (middle[9] + middle[17]) - 0.015 * middle[15]
     return {

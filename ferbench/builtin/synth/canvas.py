@@ -58,9 +58,15 @@ def spread(of_x: Tensor, of_y: Tensor) -> Tensor:
 
 @cache
 def _noise(kind: str, size: int, device: torch.device) -> Tensor:
-    """[256, 256, S, S]: a view of one table from every corner. White noise, or clouds of two sizes."""
+    """[256, 256, S, S]: a view of one table from every corner. White noise, strands of hair (white noise drawn
+    out downwards), or clouds of two sizes."""
     if kind == "white":
         table = noise_table(256, 1, "white")
+    elif kind == "strands":
+        white = noise_table(256, 1, "strands")
+        table = white * np.float32(0.3)
+        for step in range(1, 10):
+            table = table + np.roll(white, step, axis=0) * np.float32(0.25)
     else:
         table = noise_table(256, 32, "clouds") + noise_table(256, 8, "wisps") * np.float32(0.25)
     side = 256 + size

@@ -72,6 +72,7 @@ def cast(profile: Profile, split: str, numbers: Sequence[int], config: SynthConf
     else:
         subject = [people[int(u * len(people))] for u in of.unit("subject")]
     who = Draws(keys([f"{seed}{name}" for name in subject]))
+    turn = of.between("yaw", -1.0, 1.0) if profile.even else of.unit("yaw") - of.unit("yaw.2")
     expression, label = _expressions(profile, split, numbers, of, config)
     return Cast(
         profile, of, who, subject, expression, label,
@@ -80,7 +81,7 @@ def cast(profile: Profile, split: str, numbers: Sequence[int], config: SynthConf
         age=_named(config.age, AGES, who.choice("age", profile.ages)),
         race=_named(config.race, RACES, who.choice("race", profile.races)),
         light=_named(config.light, tuple(LIGHTS), of.choice("light", profile.lights)),
-        yaw=_fixed(config.yaw, of.between("yaw", -profile.yaw, profile.yaw)),
+        yaw=_fixed(config.yaw, profile.yaw * turn),
         pitch=_fixed(config.pitch, of.bell("pitch", profile.pitch / 3.0)),
         roll=_fixed(config.roll, of.bell("roll", profile.roll / 3.0)),
         glasses=_fixed(config.glasses, who.chance("glasses", profile.glasses)),

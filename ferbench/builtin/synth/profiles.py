@@ -26,10 +26,11 @@ class Profile:
     """A domain. Pairs are (low, high); weights follow the order of the vocabularies above.
 
     subjects: how many people train, val and test draw from; ``shared`` takes the first group for every split. yaw, pitch,
-    roll: widest angle in degrees. size: half a face's width as a part of half the picture. intensity: of expressions.
-    accent: (unit, factor) pairs, the display rules of those pictured. occluders: share of glasses, masks and hands.
-    resolution: pixels the camera sees, None for all. blur, grain, vignette: (low, high). gain: per channel. noise: share of
-    wrong labels in train and val; backdrop: 0 for a plain wall; gaudy: how colourful it is; tail: weight of each basic expression in train and val.
+    roll: widest angle in degrees; the middle is likelier, unless ``even``. size: half a face's width as a part of half the
+    picture. intensity: of expressions. accent: (unit, factor) pairs, the display rules of those pictured. glasses, shades,
+    mask, hand: share of people or pictures that have them. backdrop: 0 is a plain wall; gaudy: how colourful it is.
+    resolution: pixels the camera sees, None for all. blur, grain: (low, high). gain: per channel. noise: share of wrong labels
+    in train and val; tail: weight of each basic expression in train and val.
     """
 
     name: str
@@ -41,13 +42,14 @@ class Profile:
     ages: tuple[float, ...] = (0.5, 1.0, 2.0, 1.5, 0.7)
     races: tuple[float, ...] = (2.0, 1.0, 1.0)
     yaw: float = 40.0
+    even: bool = False
     pitch: float = 18.0
     roll: float = 14.0
-    size: tuple[float, float] = (0.60, 0.76)
+    size: tuple[float, float] = (0.76, 0.90)
     shift: float = 0.06
-    lights: tuple[float, ...] = (3.0, 1.0, 2.0, 2.0, 1.5, 0.7, 0.7, 0.7)
-    intensity: tuple[float, float] = (0.5, 1.0)
-    blend: float = 0.2
+    lights: tuple[float, ...] = (3.0, 1.0, 1.8, 1.8, 1.5, 0.6, 0.4, 0.4)
+    intensity: tuple[float, float] = (0.6, 1.1)
+    blend: float = 0.15
     accent: tuple[tuple[int, float], ...] = ()
     glasses: float = 0.12
     shades: float = 0.02
@@ -61,7 +63,7 @@ class Profile:
     contrast: tuple[float, float] = (0.9, 1.1)
     cast: float = 0.06
     blur: tuple[float, float] = (0.0, 0.25)
-    grain: tuple[float, float] = (0.0, 0.03)
+    grain: tuple[float, float] = (0.0, 0.02)
     vignette: float = 0.0
     resolution: int | None = None
     overlay: float = 0.0
@@ -76,39 +78,39 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile(
             "synth-lab",
-            "a laboratory: frontal, grey, even light, plain wall, posed at full strength",
-            subjects=(60, 15, 30), ages=(0, 0.3, 3, 1, 0), yaw=4, pitch=4, roll=3, size=(0.66, 0.70), shift=0.02, lights=_EVEN,
-            intensity=(0.7, 1.05), blend=0.05, glasses=0, shades=0, mask=0, hand=0, backdrop=0.0, saturation=(0, 0),
+            "a laboratory: frontal, grey, even light, plain wall, posed from weak to full",
+            subjects=(60, 15, 30), ages=(0, 0.3, 3, 1, 0), yaw=4, pitch=4, roll=3, size=(0.82, 0.86), shift=0.02, lights=_EVEN,
+            intensity=(0.35, 1.0), blend=0.12, glasses=0, shades=0, mask=0, hand=0, backdrop=0.0, saturation=(0, 0),
             exposure=(0.95, 1.02), contrast=(1.0, 1.0), cast=0, blur=(0, 0.1), grain=(0.0, 0.01),
         ),
         Profile("synth-wild", "pictures of everyday life: every factor varies"),
         Profile(
             "synth-film",
             "stills of films: dark, graded, turned away, blurred",
-            subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=48, pitch=20, roll=16, size=(0.52, 0.72), shift=0.09,
-            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.6, 1.6), intensity=(0.45, 1.0), glasses=0.06, hand=0.04,
+            subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=48, pitch=20, roll=16, size=(0.66, 0.86), shift=0.09,
+            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.6, 1.6), intensity=(0.5, 1.0), glasses=0.06, hand=0.04,
             saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.55, 0.85), contrast=(1.0, 1.2), cast=0.08,
             blur=(0.15, 0.75), grain=(0.02, 0.05), vignette=0.5,
         ),
         Profile(
             "synth-web",
             "a web crawl: filters, overlays, loose crops, one label in eight wrong and rare classes rare in train and val",
-            subjects=(900, 180, 400), gaudy=0.9, size=(0.46, 0.82), shift=0.14, roll=20,
+            subjects=(900, 180, 400), gaudy=0.9, size=(0.56, 0.96), shift=0.14, roll=20,
             glasses=0.15, shades=0.08, mask=0.04, hand=0.09,
-            intensity=(0.4, 1.1), blend=0.3, saturation=(0.9, 1.7), exposure=(0.8, 1.3), contrast=(1.0, 1.45), cast=0.16,
+            intensity=(0.45, 1.1), blend=0.25, saturation=(0.9, 1.7), exposure=(0.8, 1.3), contrast=(1.0, 1.45), cast=0.16,
             grain=(0.0, 0.06), overlay=0.4, noise=0.125, tail=(0.8, 0.35, 0.3, 3.2, 1.1, 0.9, 2.4),
         ),
         Profile(
             "synth-grey48",
             "48-pixel grey thumbnails of everyday pictures",
-            subjects=(500, 100, 200), size=(0.66, 0.84), shift=0.08, saturation=(0, 0), exposure=(0.75, 1.2), contrast=(0.8, 1.2),
-            blur=(0, 0.5), grain=(0.02, 0.05), resolution=48,
+            subjects=(500, 100, 200), size=(0.80, 0.96), shift=0.08, saturation=(0, 0), exposure=(0.75, 1.2),
+            contrast=(0.8, 1.2), cast=0, blur=(0, 0.5), grain=(0.02, 0.05), resolution=48,
         ),
         Profile(
             "synth-mono",
             "one demographic, few people, subdued displays in warm room light",
-            subjects=(8, 3, 6), genders=(0, 1), ages=(0, 0, 1, 0, 0), races=(0, 0, 1), yaw=8, pitch=6, roll=5, size=(0.58, 0.62),
-            shift=0.03, lights=(1, 0, 2, 1, 1, 0, 0, 0), intensity=(0.4, 0.8), blend=0.1,
+            subjects=(8, 3, 6), genders=(0, 1), ages=(0, 0, 1, 0, 0), races=(0, 0, 1), yaw=8, pitch=6, roll=5, size=(0.70, 0.74),
+            shift=0.03, lights=(1, 0, 2, 1, 1, 0, 0, 0), intensity=(0.45, 0.85), blend=0.1,
             accent=((5, 0.7), (9, 0.8), (26, 0.6), (25, 0.6), (20, 0.8)), glasses=0, shades=0, mask=0, hand=0, backdrop=0.15,
             saturation=(0.8, 0.9), gain=(1.06, 0.97, 0.8), exposure=(0.9, 1.0), cast=0.02, blur=(0.1, 0.3),
         ),
@@ -116,6 +118,7 @@ PROFILES: dict[str, Profile] = {
             "synth-aux",
             "everyday pictures of sixty people who appear in train and val alike, for learning the disturbance factors",
             subjects=(60, 60, 60), shared=True, sizes=(1200, 240, 0),
+            yaw=50, even=True, lights=(1,) * 8,
         ),
     )
 }  # fmt: skip

@@ -137,7 +137,7 @@ def _features(at: Planes, k: Knobs, head: Head, scene: Scene, profile: Profile, 
 
 def _front_hair(at: Planes, k: Knobs, head: Head, person: Tensor, size: int) -> Tensor:
     """Hair over the forehead and beside the face. Returns the person's coverage, hair included."""
-    strands = noise("white", k["cloud_x"], k["grain_y"], size)
+    strands = noise("strands", k["cloud_x"], k["grain_y"], size)
     off = at.X - k["hair_part"] * 0.5
     edge = (off * off).mul_(k["hair_curve"]).add_(k["hair_edge"]).add_(strands * k["hair_rough"])
     cap = edge.sub_(at.Y)
@@ -145,7 +145,7 @@ def _front_hair(at: Planes, k: Knobs, head: Head, person: Tensor, size: int) -> 
     lock = torch.minimum(at.x.abs() - k["lock"], k["long"] - at.y)
     volume = torch.maximum(cover(head.crown, head.px * 0.5), at.inside)
     alpha = cover(torch.maximum(torch.maximum(cap, side), lock), head.px).mul_(volume)
-    at.paint(alpha, strands.mul_(0.16).add_(1.0)[:, None] * k.colour("hair"), "hair")
+    at.paint(alpha, strands.mul_(0.22).add_(1.02)[:, None] * k.colour("hair"), "hair")
     at.relief *= 1.0 - alpha
     return torch.maximum(person, alpha)
 

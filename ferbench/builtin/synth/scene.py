@@ -27,7 +27,7 @@ def scene(cast: Cast) -> Scene:
 def _camera(cast: Cast) -> Scene:
     of, profile = cast.of, cast.profile
     scale = of.between("scale", *profile.size)
-    shift_x, shift_y = of.bell("shift_x", profile.shift / 2.0), of.bell("shift_y", profile.shift / 2.0) - 0.02
+    shift_x, shift_y = of.bell("shift_x", profile.shift / 2.0), of.bell("shift_y", profile.shift / 2.0) - 0.24 * scale
     roll_sin, roll_cos = sine(cast.roll), cosine(cast.roll)
     return {
         "yaw_sin": sine(cast.yaw),
