@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,12 @@ def predictions(n: int = 400, k: int = 7, uncovered: int = 0, affect: bool = Fal
         said = np.where(covered[:, None], 0.5 * np.nan_to_num(felt) + rng.normal(0, 0.2, (n, 2)), np.nan).astype(np.float32)
     ids = tuple(f"face-{i:05d}" for i in range(n))
     return metrics.Predictions(CLASSES[:k], ids, labels.astype(np.int64), covered, p, felt, said)
+
+
+def sharpened(said: metrics.Predictions, power: int) -> metrics.Predictions:
+    """Surer of the same answers, so that the last bins fill too."""
+    p = said.probabilities.astype(np.float64) ** power
+    return replace(said, probabilities=(p / p.sum(1, keepdims=True)).astype(np.float32))
 
 
 def counts_of(labels: list[int], predicted: list[int], k: int) -> np.ndarray:
@@ -83,8 +91,9 @@ def test_labels_and_predictions_out_of_range_are_refused(labels: list[int], pred
         counts_of(labels, predicted, 2)
 
 
-def test_calibration_is_torchmetrics_and_scikit_learns() -> None:
-    said = predictions(n=900)
+@pytest.mark.parametrize("sharpness", [1, 6])
+def test_calibration_is_torchmetrics_and_scikit_learns(sharpness: int) -> None:
+    said = sharpened(predictions(n=900), sharpness)
     found = metrics.measure(said)
     p, truth = torch.from_numpy(said.probabilities), torch.from_numpy(said.labels)
     exact = said.probabilities.astype(np.float64)
@@ -94,6 +103,12 @@ def test_calibration_is_torchmetrics_and_scikit_learns() -> None:
     assert found["nll"] == pytest.approx(oracle.log_loss(said.labels, exact), rel=1e-5)
     brier = ((said.probabilities - np.eye(7)[said.labels]) ** 2).sum(1).mean()
     assert found["brier"] == pytest.approx(brier, rel=1e-6)
+
+
+def test_too_sure_in_one_bin_does_not_make_up_for_too_unsure_in_the_next() -> None:
+    p = np.array([[0.95, 0.05], [0.90, 0.10]], dtype=np.float32)  # wrong in bin 14, right in bin 13
+    said = metrics.Predictions(("a", "b"), ("x", "y"), np.array([1, 0]), np.array([True, True]), p)
+    assert metrics.measure(said)["ece"] == pytest.approx((0.95 + 0.10) / 2)
 
 
 def test_calibration_looks_at_covered_samples_only() -> None:
