@@ -213,6 +213,15 @@ def test_the_weighting_term_moves_alpha_and_leaves_the_dfem_and_the_discriminato
     assert without == (None, None), "only the weighting term may train α"
 
 
+def test_no_gradient_reaches_a_dfem_even_if_somebody_thawed_it(teacher: Method) -> None:
+    thawed, batch = copy.deepcopy(teacher).requires_grad_(True), faces(2)
+    method = addm(64, (thawed,))
+    output = method(batch.inputs)
+    assert not any(x.requires_grad for maps in output.parts.kept["theirs"] for x in maps)
+    sum(method.losses(output, batch, START).values(), torch.zeros(())).backward()
+    assert all(p.grad is None for p in thawed.parameters())
+
+
 def test_the_critics_see_neither_the_graph_of_alpha_nor_of_the_features(teacher: Method) -> None:
     method, batch = addm(64, (teacher,)), faces(3)
     cut = method(batch.inputs).detached()
