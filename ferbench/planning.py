@@ -94,9 +94,12 @@ class Job:
 
     @property
     def factors(self) -> dict[str, tuple[str, ...]]:
+        """Classes of every factor, as Faces merges them: by name, but subjects of two sets stay two."""
         merged: dict[str, tuple[str, ...]] = {}
         for facts in self.data:
-            for name, classes in facts.factors.items():
+            for name, known in facts.factors.items():
+                own = name == "identity" and len(self.data) > 1
+                classes = tuple(f"{facts.reference.name}:{label}" for label in known) if own else known
                 merged[name] = tuple(dict.fromkeys((*merged.get(name, ()), *classes)))
         return merged
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ferbench.errors import Interrupted
+
 
 class Reporter:
     """Tells how work goes: to the terminal, and as JSON lines into ``events``. Also carries the wish to stop (Ctrl-C, SIGTERM)."""
@@ -83,8 +85,10 @@ class Reporter:
             self.say(f"  {self._label}: {done}/{total} {note} · {clock(left)} left")
 
     def phase(self, what: str, done: int, total: int) -> None:
-        """Progress of a task that has phases of its own."""
+        """Progress of a task that has phases of its own, and is not training: a wish to stop ends it here."""
         self.advance(done, total, what)
+        if self.stop:
+            raise Interrupted(f"stopped at {done} of {total}", where=self._label, next="The same command starts this part again")
 
     def step(self, *, epoch: int, done: int, total: int, images: int, losses: dict[str, float]) -> None:
         """Watcher of the training loop."""

@@ -114,12 +114,10 @@ def _conclude(outcome: Any) -> None:
     """The table, where the record is, and what to type next."""
     if os.environ.get("RANK", "0") != "0":
         return
-    from rich.console import Console
-
-    from ferbench.results.table import rich_table
+    from ferbench.results.table import print_results
 
     if outcome.was_done:
         click.echo("This run is already done; nothing was trained.")
-    Console().print(rich_table(outcome.record))
+    print_results(outcome.record)
     click.echo(f"record: {outcome.folder / 'record.json'}")
     click.echo(f"next:   ferbench verify {outcome.folder}   ·   ferbench show {outcome.folder}")
