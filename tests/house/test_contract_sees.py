@@ -1,0 +1,268 @@
+"""The contract checks, each tried by breaking what it guards: a component with one fault fails that check by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from fixtures_tiny import core
+from torch import nn
+
+from ferbench import Disentangler, Head, Masking, Parts, Spec, TokenMask
+from ferbench.contract.benches import hosts
+from ferbench.plugins import Registry
+from ferbench.testing import Check, _component, _listed, check_plugin
+
+
+class Good(Head):
+    """A head with a critic, as a healthy specimen; each fault below overrides one thing."""
+
+    def __init__(self, site: Any) -> None:
+        super().__init__()
+        self.fc = nn.Linear(site.width("expression"), len(site.labels))
+        self.critics["judge"] = nn.Linear(len(site.labels), 1)
+
+    def forward(self, parts, features):
+        return {"expression": self.fc(parts.expression)}
+
+    def losses(self, output, batch, progress):
+        logits = output.predictions["expression"].float()
+        total = nn.functional.cross_entropy(logits, batch.expression, ignore_index=-1, reduction="sum")
+        fool = nn.functional.softplus(-self.critics["judge"](logits).float()).mean()
+        return {"ce": total / (batch.expression >= 0).sum().clamp(min=1), "fool": fool}
+
+    def critic_losses(self, output, batch, progress):
+        return {"judge": nn.functional.softplus(self.critics["judge"](output.predictions["expression"].float())).mean()}
+
+
+class WrongWidth(Good):
+    def forward(self, parts, features):
+        logits = self.fc(parts.expression)
+        return {"expression": logits, "affect": logits[:, :3]}
+
+
+class Vector(Good):
+    def losses(self, output, batch, progress):
+        terms = super().losses(output, batch, progress)
+        return {**terms, "fool": terms["fool"].unsqueeze(0)}
+
+
+class NotFinite(Good):
+    def losses(self, output, batch, progress):
+        terms = super().losses(output, batch, progress)
+        return {**terms, "ce": nn.functional.cross_entropy(output.predictions["expression"], batch.expression, ignore_index=-1)}
+
+
+class Dead(Good):
+    def __init__(self, site):
+        super().__init__(site)
+        self.unused = nn.Linear(2, 2)
+
+
+class DeadCritic(Good):
+    def __init__(self, site):
+        super().__init__(site)
+        self.critics["idle"] = nn.Linear(2, 2)
+
+
+class Leak(Good):
+    def critic_losses(self, output, batch, progress):
+        terms = super().critic_losses(output, batch, progress)
+        return {"judge": terms["judge"] + self.fc.weight.square().mean()}
+
+
+class Meddles(Good):
+    def after_step(self, output, batch, progress):
+        with torch.no_grad():
+            self.critics["judge"].weight.mul_(0.9)
+
+
+class Noise(Good):
+    def forward(self, parts, features):
+        logits = self.fc(parts.expression)
+        return {"expression": logits + 0.01 * torch.rand_like(logits)}
+
+
+class Peeks(Good):
+    seen: Any = None
+
+    def forward(self, parts, features):
+        logits = self.fc(parts.expression)
+        return {"expression": logits if self.seen is None else logits + nn.functional.one_hot(self.seen, logits.shape[1])}
+
+    def losses(self, output, batch, progress):
+        type(self).seen = None
+        self.seen = batch.expression.clamp(min=0)
+        return super().losses(output, batch, progress)
+
+
+class Neighbours(Good):
+    def forward(self, parts, features):
+        return {"expression": self.fc(parts.expression - parts.expression.mean(0))}
+
+
+class Hidden(Good):
+    def __init__(self, site):
+        super().__init__(site)
+        self.scale = torch.rand(1).item()
+
+    def forward(self, parts, features):
+        return {"expression": self.scale * self.fc(parts.expression)}
+
+
+class Unseeded(Good):
+    drawn = 0
+
+    def __init__(self, site):
+        super().__init__(site)
+        type(self).drawn += 1
+        nn.init.constant_(self.fc.bias, float(type(self).drawn))
+
+
+class Overflows(Good):
+    def forward(self, parts, features):
+        logits = self.fc(parts.expression)
+        return {"expression": logits if logits.dtype is torch.float32 else logits * torch.inf}
+
+
+HEADS = {
+    "shapes are as declared": [WrongWidth],
+    "losses are finite, scalar, named and weighted": [Vector, NotFinite],
+    "gradient reaches every trainable parameter": [Dead, DeadCritic],
+    "critics and main stay apart": [Leak, Meddles],
+    "evaluation is deterministic": [Noise],
+    "labels change no prediction": [Peeks],
+    "a batch of one is enough in evaluation": [Neighbours],
+    "state round-trips through safetensors": [Hidden],
+    "two builds from one seed are byte-equal": [Unseeded],
+    "bfloat16 stays finite": [Overflows],
+}
+"""Check → heads that must fail it."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """ratio: the share of the tokens that is dropped."""
+
+    ratio: float = 0.5
+
+
+class Tokens(Masking):
+    """Keeps the first half; each fault overrides one thing."""
+
+    def select_tokens(self, tokens, inputs):
+        n = tokens.shape[1]
+        order = torch.arange(n).expand(len(tokens), n)
+        return TokenMask(order[:, : n // 2], order[:, n // 2 :])
+
+
+class Twice(Tokens):
+    def select_tokens(self, tokens, inputs):
+        good = super().select_tokens(tokens, inputs)
+        return TokenMask(good.keep, good.keep)
+
+
+class Forgets(Tokens):
+    def select_tokens(self, tokens, inputs):
+        good = super().select_tokens(tokens, inputs)
+        return TokenMask(good.keep, good.drop[:, 1:])
+
+
+class OtherRatio(Tokens):
+    def select_tokens(self, tokens, inputs):
+        n = tokens.shape[1]
+        order = torch.arange(n).expand(len(tokens), n)
+        return TokenMask(order[:, : n // 4], order[:, n // 4 :])
+
+
+class Drifts(Tokens):
+    def select_tokens(self, tokens, inputs):
+        n = tokens.shape[1]
+        kept = int(torch.randint(1, n, ()))
+        order = torch.arange(n).expand(len(tokens), n)
+        return TokenMask(order[:, :kept], order[:, kept:])
+
+
+class Chatty(Disentangler):
+    """Its disturbance is there in evaluation as well."""
+
+    needs = frozenset({"pooled"})
+
+    def forward(self, features, inputs):
+        return Parts(features.pooled, features.pooled)
+
+
+def registry(**parts: type) -> Registry:
+    """The core and parts made here, each under "made.NAME"."""
+    made = core()
+    for name, kind in parts.items():
+        plural, config = (
+            ("heads", None)
+            if issubclass(kind, Head)
+            else ("maskings", Ratio)
+            if issubclass(kind, Masking)
+            else ("disentanglers", None)
+        )
+        build = (lambda config, site, kind=kind: kind(site)) if plural == "heads" else (lambda config, site, kind=kind: kind())
+        made.add(plural, f"made.{name}", "builtin", Spec(f"made.{name}", build, config, name))
+    return made
+
+
+def failed(kind: str, part: type) -> dict[str, str]:
+    """The checks that a component fails, with the reasons."""
+    checks = _component(part.__name__, partial(hosts, kind, "made.it", registry(it=part)))
+    return {check.name: check.reason for check in checks if not check.passed}
+
+
+def test_a_healthy_head_and_a_healthy_masking_pass_everything() -> None:
+    assert failed("heads", Good) == {}
+    assert failed("maskings", Tokens) == {}
+
+
+@pytest.mark.parametrize(
+    ("check", "part"),
+    [(check, part) for check, parts in HEADS.items() for part in parts],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_a_head_with_a_fault_fails_the_check_that_guards_against_it(check: str, part: type[Head]) -> None:
+    assert check in failed("heads", part)
+
+
+@pytest.mark.parametrize("part", [Twice, Forgets, OtherRatio, Drifts], ids=lambda part: part.__name__)
+def test_a_masking_whose_tokens_are_no_partition_or_miss_the_ratio_fails(part: type[Masking]) -> None:
+    assert "token masks partition the tokens and keep the ratio" in failed("maskings", part)
+
+
+def test_a_disturbance_in_evaluation_is_a_wrong_shape() -> None:
+    assert "Parts.disturbance is there in evaluation" in failed("disentanglers", Chatty)["shapes are as declared"]
+
+
+def test_a_component_that_raises_is_one_failed_check_with_its_error() -> None:
+    class Raises(Good):
+        def __init__(self, site):
+            raise KeyError("no such thing")
+
+    assert failed("heads", Raises) == {"can be assembled": "KeyError: 'no such thing'"}
+
+
+def test_options_need_defaults_and_words_in_a_docstring() -> None:
+    @dataclass(frozen=True)
+    class Silent:
+        """Says nothing of them."""
+
+        depth: int
+        width: int = 3
+
+    checks = _listed("head made.it", Spec("made.it", print, Silent, ""))
+    assert [check.reason for check in checks if not check.passed] == [
+        "Spec(summary=…) is empty",
+        "no default: depth; not in the docstring of Silent: depth, width",
+    ]
+
+
+def test_an_unknown_plugin_is_one_failed_check() -> None:
+    checks = check_plugin("nobody", registry())
+    assert checks == [Check("is installed", False, "there are builtin", "plugin nobody")]

@@ -1,0 +1,43 @@
+"""Start-up: asking what there is costs no torch. Each in an interpreter of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "datasets", "pyarrow", "pandas", "sklearn", "scipy", "matplotlib")
+WITH_ARROW = tuple(name for name in HEAVY if name not in ("pyarrow", "pandas", "scipy"))
+
+LIGHT = {
+    "import ferbench": HEAVY,
+    "import ferbench.plugins": HEAVY,
+    "import ferbench.recipe": HEAVY,
+    "import ferbench.cli": HEAVY,
+    "import ferbench.planning": WITH_ARROW,
+    "import ferbench.results.record": WITH_ARROW,
+    "import ferbench.results.store": WITH_ARROW,
+    "import ferbench.results.predictions": WITH_ARROW,
+    "import ferbench.results.verify": WITH_ARROW,
+    "from ferbench.plugins import load; load()": HEAVY,
+    "from ferbench.cli import main; main(['--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from ferbench.cli import main; main(['--version'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from ferbench.cli import main; main(['plugins'])": HEAVY,
+    "from ferbench.cli import main; main(['list', 'methods'])": HEAVY,
+    "from ferbench.cli import main; main(['list', 'backbones', '--json'])": HEAVY,
+    "from ferbench.cli import main; main(['run', '--help'])": HEAVY,
+}
+
+
+@pytest.mark.parametrize(("code", "heavy"), LIGHT.items(), ids=LIGHT)
+def test_asking_imports_nothing_heavy(code: str, heavy: tuple[str, ...]) -> None:
+    watched = f"import atexit, sys; atexit.register(lambda: print('LOADED', *[n for n in {heavy!r} if n in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", f"{watched}\n{code}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "LOADED", f"{code} loads {done.stdout.splitlines()[-1]}"
+
+
+def test_what_needs_torch_does_load_it() -> None:
+    code = "import sys, ferbench; ferbench.Head; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "True"
