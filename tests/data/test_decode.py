@@ -112,3 +112,15 @@ def test_a_box_is_cut_with_its_margin_and_points_move_along() -> None:
     assert frame(100, 100, box_crop(0.25), (-10, 60, 30, 120)).region == (0, 45, 40, 100)
     with pytest.raises(Unreadable, match="misses"):
         frame(100, 100, box_crop(0.0), (200, 200, 300, 300))
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000])
+def test_a_jpeg_that_claims_to_be_huge_is_refused_by_its_header(side: int, tmp_path) -> None:
+    data = encoded(picture(7), "JPEG")
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = side.to_bytes(2, "big") * 2
+    (tmp_path / "huge.jpg").write_bytes(data)
+    with pytest.raises(Unreadable, match="decompression bomb"):
+        decode.size(tmp_path / "huge.jpg")
+    with pytest.raises(Unreadable, match="decompression bomb"):
+        decode.decode(data)
