@@ -1,0 +1,130 @@
+"""Any parts of any plugins: every backbone kind × masking × disentangler × head takes a step, or is refused with a reason."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from ferbench.contract.benches import FACTOR_CLASSES, OFFERS
+from ferbench.errors import FerbenchError
+from ferbench.flow import Progress
+from ferbench.method.component import Site
+from ferbench.method.compose import Method, assemble
+from ferbench.plugins import Registry, load
+from ferbench.recipe import Stage, resolve
+from ferbench.schema import LABEL_SPACES, Spec
+from ferbench.train.rehearsal import made_up
+from ferbench.train.step import Step
+
+BACKBONES = {
+    "levels and taps": "resnet18",
+    "levels at a fine stride": "preact_resnet18",
+    "tokens, masks and taps": "timm.vit_tiny_patch16_224",
+    "levels of timm, no taps": "timm.mobilenetv3_large_100",
+}
+OPTIONS: dict[str, dict[str, Any]] = {"addl.ddm": {"factors": []}}
+"""Options under which a part can stand without an earlier stage; its defaults are tried as well."""
+
+
+def registry() -> Registry:
+    """Everything installed, and one masking that chooses tokens."""
+    from ferbench import Masking, TokenMask
+
+    class Half(Masking):
+        def select_tokens(self, tokens: Any, inputs: Any) -> TokenMask:
+            n = tokens.shape[1]
+            order = torch.arange(n, device=tokens.device).expand(len(tokens), n)
+            return TokenMask(order[:, : n // 2], order[:, n // 2 :])
+
+    class Dim(Masking):
+        def weigh_features(self, features: Any, inputs: Any) -> Any:
+            from dataclasses import replace
+
+            return replace(features, pooled=None if features.pooled is None else features.pooled * 0.5)
+
+    made = Registry(
+        dict(load().plugins),
+        {kind: dict(specs) for kind, specs in load().specs.items()},
+        dict(load().recipes),
+        dict(load().owner),
+    )
+    for name, kind in (("half", Half), ("dim", Dim)):
+        made.add("maskings", f"made.{name}", "builtin", Spec(f"made.{name}", lambda config, site, kind=kind: kind(), None, name))
+    return made
+
+
+REGISTRY = registry()
+GRID = [
+    (backbone, masking, disentangler, head)
+    for backbone, masking, disentangler, head in product(
+        BACKBONES, REGISTRY.specs["maskings"], REGISTRY.specs["disentanglers"], REGISTRY.specs["heads"]
+    )
+]
+
+
+def stage_of(backbone: str, masking: str, disentangler: str, head: str, options: dict[str, Any]) -> Stage:
+    config = REGISTRY.specs["backbones"][backbone].config
+    weights = {"weights": "random"} if config is not None and hasattr(config(), "weights") else {}
+    table = {
+        "backbone": {"use": backbone, **weights}, "masking": masking, "disentangler": {"use": disentangler, **options}, "head": head,
+        "epochs": 2, "batch": 2, "view": {"resize": 64, "augment": []},
+    }  # fmt: skip
+    raw = {"schema": 1, "name": "mix", "stage": {"mix": table}}
+    return resolve(raw, REGISTRY, where="mix").stages[0]
+
+
+def method_of(stage: Stage) -> Method:
+    site = Site(LABEL_SPACES["basic7"], 64, factors=FACTOR_CLASSES, domains=2)
+    return assemble(stage, site, REGISTRY, provided=OFFERS)
+
+
+def takes_a_step(stage: Stage) -> str:
+    """Nothing when a step is taken and changes something, else the reason of the refusal. What is neither raises."""
+    from dataclasses import replace
+
+    try:
+        method = method_of(stage).train()
+        batch = made_up(method.site, 2, ("parsing",))
+        output = method(batch.inputs)
+        losses = dict.fromkeys(method.losses(output, batch, Progress(0, 0, 0.0)), 1.0)
+        critics = dict.fromkeys(method.critic_losses(output.detached(), batch, Progress(0, 0, 0.0)), 1.0)
+    except FerbenchError as refused:
+        return refused.line()
+    before = {name: parameter.detach().clone() for name, parameter in method.head.named_parameters()}
+    step = Step(method, replace(stage, losses=losses, critics=critics), torch.device("cpu"), torch.float32)
+    values = step(batch, Progress(0, 0, 0.0), 1.0)
+    assert torch.isfinite(values).all(), dict(zip(step.names, values.tolist(), strict=True))
+    assert any(not torch.equal(before[name], parameter) for name, parameter in method.head.named_parameters()), (
+        "nothing was learnt"
+    )
+    return ""
+
+
+@pytest.mark.parametrize("mix", GRID, ids=lambda mix: " × ".join(mix) if isinstance(mix, tuple) else str(mix))
+def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, str, str, str]) -> None:
+    kind, masking, disentangler, head = mix
+    reason = takes_a_step(stage_of(BACKBONES[kind], masking, disentangler, head, OPTIONS.get(disentangler, {})))
+    expected = ""
+    if masking == "made.half" and not kind.startswith("tokens"):
+        expected = "chooses tokens"
+    elif disentangler == "addl.ddm" and "levels" not in kind:
+        expected = "levels"
+    assert (expected in reason and reason) if expected else not reason, reason
+    assert not reason or masking in reason or disentangler in reason
+
+
+@pytest.mark.parametrize("disentangler", OPTIONS)
+def test_a_part_that_needs_an_earlier_stage_says_so(disentangler: str) -> None:
+    if disentangler not in REGISTRY.specs["disentanglers"]:
+        pytest.skip(f"the plugin of {disentangler} is not installed")
+    assert disentangler in takes_a_step(stage_of("resnet18", "none", disentangler, "linear", {}))
+
+
+def test_a_head_that_needs_labels_nobody_has_is_refused_with_what_there_is() -> None:
+    stage = stage_of("resnet18", "none", "none", "affect", {})
+    site = Site(LABEL_SPACES["basic7"], 64)
+    with pytest.raises(FerbenchError, match="head affect needs 'affect' from the training data, which has expressions only"):
+        assemble(stage, site, REGISTRY)
