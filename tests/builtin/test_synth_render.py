@@ -52,7 +52,7 @@ def test_processors_with_and_without_vector_units_give_the_same_bytes() -> None:
 
 
 def test_the_number_of_threads_and_the_global_seed_change_nothing() -> None:
-    reader, samples = drawn("synth-web", 16)
+    reader, samples = drawn("synth-web", 40)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -61,6 +61,7 @@ def test_the_number_of_threads_and_the_global_seed_change_nothing() -> None:
         torch.set_num_threads(3)
         torch.manual_seed(2)
         three = reader.pixels(samples)
+        assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
     assert all(np.array_equal(a, b) for a, b in zip(one, three, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ferbench.builtin.synth.expressions import DRAWN, affect
 from ferbench.builtin.synth.factors import cast, subjects
 from ferbench.builtin.synth.landmarks import landmarks
 from ferbench.builtin.synth.profiles import AGES, GENDERS, LIGHTS, POSES, PROFILES, RACES
-from ferbench.builtin.synth.scene import scene
+from ferbench.builtin.synth.scene import Scene, scene
 from ferbench.data.reader import Reader
 from ferbench.errors import DataError
 from ferbench.schema import SPLITS, Sample
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 CAST, CHUNK = 128, 16
 """Faces set up, and faces drawn, at a time: setting up is much work per call and little per face; planes should fit a cache."""
+
+Job = tuple[list[int], Scene]
+Pictures = NDArray[np.uint8]
 
 
 class SynthReader(Reader):
@@ -86,7 +90,7 @@ class SynthReader(Reader):
 
     def _drawn(self, samples: Sequence[Sample], draw: Callable[..., Tensor]) -> list[NDArray[np.uint8]]:
         places = [self._place(sample) for sample in samples]
-        out: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)] * len(samples)
+        jobs: list[Job] = []
         for split in SPLITS:
             rows = [i for i, place in enumerate(places) if place[0] == split]
             for start in range(0, len(rows), CAST):
@@ -94,9 +98,17 @@ class SynthReader(Reader):
                 whole = scene(cast(self.profile, split, [places[i][1] for i in part], self.config))
                 for first in range(0, len(part), CHUNK):
                     few = {name: value[first : first + CHUNK] for name, value in whole.items()}
-                    drawn = draw(few, self.profile, self.config.size, self.device).cpu().numpy()
-                    for i, picture in zip(part[first : first + CHUNK], drawn, strict=True):
-                        out[i] = picture
+                    jobs.append((part[first : first + CHUNK], few))
+        out: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)] * len(samples)
+
+        def work(job: Job) -> Pictures:
+            pictures: Pictures = draw(job[1], self.profile, self.config.size, self.device).cpu().numpy()
+            return pictures
+
+        drawn = _side_by_side(work, jobs, self.device)
+        for (rows, _), pictures in zip(jobs, drawn, strict=True):
+            for i, picture in zip(rows, pictures, strict=True):
+                out[i] = picture
         return out
 
     def _place(self, sample: Sample) -> tuple[str, int]:
@@ -112,3 +124,18 @@ class SynthReader(Reader):
                 next=f"Its pictures are {self.profile.name}/train/00000{self.config.token()} and so on",
             )
         return split, int(number)
+
+
+def _side_by_side(work: Callable[[Job], Pictures], jobs: Sequence[Job], device: str) -> list[Pictures]:
+    """Results in the order of ``jobs``, one job per thread. Threads inside an operation would wait for each other some hundred
+    times per face, which on a busy machine is most of the time; so each job has one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1 or len(jobs) < 2 or device != "cpu":
+        return [work(job) for job in jobs]
+    try:
+        with ThreadPoolExecutor(min(threads, len(jobs)), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, jobs))
+    finally:
+        torch.set_num_threads(threads)
