@@ -69,14 +69,22 @@ def test_a_warm_up_as_long_as_the_stage_never_divides_by_zero() -> None:
 
 
 def parameters() -> dict[str, nn.Parameter]:
-    names = ("backbone.conv.weight", "disentangler.fc.weight", "disentangler.critics.d.weight", "disentanglers.x", "head.fc.weight")
+    names = (
+        "backbone.conv.weight",
+        "disentangler.fc.weight",
+        "disentangler.critics.d.weight",
+        "disentanglers.x",
+        "head.fc.weight",
+    )
     return {name: nn.Parameter(torch.ones(1)) for name in names}
 
 
 def rates(slots: dict[str, Group], epoch: float = 0.0) -> dict[str, tuple[float, float]]:
     """Rate and decay of each parameter."""
     named = parameters()
-    stepper = Stepper(Optimiser(lr=1.0, weight_decay=0.1, schedule=Schedule("exponential", gamma=0.5), slots=slots), named, EPOCHS)
+    stepper = Stepper(
+        Optimiser(lr=1.0, weight_decay=0.1, schedule=Schedule("exponential", gamma=0.5), slots=slots), named, EPOCHS
+    )
     stepper.set_epoch(epoch)
     found = {id(p): (group["lr"], group["weight_decay"]) for group in stepper.optimiser.param_groups for p in group["params"]}
     assert len(found) == len(named)
@@ -105,7 +113,9 @@ def test_a_rate_of_zero_is_a_rate_and_not_a_default() -> None:
 
 
 def test_a_path_that_fits_no_trained_parameter_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"no trained parameter under 'bakbone'.*There are: backbone\.conv, disentangler\.critics"):
+    with pytest.raises(
+        RecipeError, match=r"no trained parameter under 'bakbone'.*There are: backbone\.conv, disentangler\.critics"
+    ):
         check_paths(Optimiser(slots={"bakbone": Group()}), parameters(), "stage.x")
     check_paths(Optimiser(slots={"disentangler.critics.d": Group()}), parameters(), "stage.x")
 
