@@ -55,6 +55,7 @@ RAW: dict[str, Any] = {
             "backbone": {"use": "one", "depth": 3},
             "disentangler": "one",
             "head": {"use": "one"},
+            "teachers": {"t": "first"},
             "epochs": 5,
             "batch": 8,
             "losses": {"ce": 1.0},
@@ -138,13 +139,19 @@ def test_naming_the_same_component_keeps_its_options() -> None:
 
 
 def test_false_takes_an_entry_of_an_earlier_layer_out() -> None:
-    raw = changed("stage.last.teachers", {"t": "first"})
+    raw = copy.deepcopy(RAW)
     raw["stage"]["last"]["optimiser"]["slots"] = {"head": {"lr": 1.0}, "backbone": {"lr": 2.0}}
     raw["stage"]["last"]["critics"] = {"d": 1.0}
     out = made("losses.ce=false", "teachers.t=false", "critics.d=false", "optimiser.slots.head=false", raw=raw).deployed
     assert (out.losses, out.teachers, out.critics, set(out.optimiser.slots)) == ({}, {}, {}, {"backbone"})
     back = made("losses.ce=false", "losses.ce=2", raw=raw).deployed
     assert back.losses == {"ce": 2.0} and set(back.optimiser.slots) == {"head", "backbone"}
+
+
+def test_a_stage_that_nothing_rests_on_any_more_is_not_trained() -> None:
+    assert [stage.name for stage in made().stages] == ["first", "last"]
+    assert [stage.name for stage in made("teachers.t=false").stages] == ["last"]
+    assert [stage.name for stage in made("teachers.t=false", "load.backbone=first/backbone").stages] == ["first", "last"]
 
 
 def test_an_option_can_follow_a_new_component() -> None:
