@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from fixtures_tiny import core
+from fixtures_tiny import Tiny, core
 from torch import nn
 
-from ferbench import Disentangler, Head, Masking, Parts, Spec, TokenMask
-from ferbench.contract.benches import hosts
-from ferbench.plugins import Registry
-from ferbench.testing import Check, _component, _listed, check_plugin
+from ferbench import DatasetSpec, Disentangler, Expression, Head, Masking, Parts, Reader, Sample, Spec, TokenMask
+from ferbench.contract.benches import Bench, hosts
+from ferbench.contract.components import frozen_parts_stay
+from ferbench.contract.imports import forbidden_imports, imports_of_listing
+from ferbench.plugins import RecipeFile, Registry
+from ferbench.testing import Check, _component, _dataset, _listed, check_plugin, contract_cases
 
 
 class Good(Head):
@@ -266,3 +269,115 @@ def test_options_need_defaults_and_words_in_a_docstring() -> None:
 def test_an_unknown_plugin_is_one_failed_check() -> None:
     checks = check_plugin("nobody", registry())
     assert checks == [Check("is installed", False, "there are builtin", "plugin nobody")]
+
+
+class Drifting(Tiny):
+    """Counts its passes, frozen or not."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("passes", torch.zeros(1))
+
+    def forward(self, inputs, select=None, between=None):
+        self.passes += 1
+        return super().forward(inputs, select, between)
+
+
+@pytest.mark.parametrize(("backbone", "told"), [(Tiny, ""), (Drifting, "backbone changed in a training step")])
+def test_a_frozen_part_that_drifts_is_seen(backbone: type, told: str) -> None:
+    made = registry(it=Good)
+    made.specs["backbones"]["resnet18"] = Spec("resnet18", lambda config, site: backbone(), None, "frozen below")
+    bench = hosts("heads", "made.it", made)
+    frozen = replace(bench.stage, frozen=("backbone",))
+    assert frozen_parts_stay(Bench(frozen, bench.order, bench.shop)) == told
+
+
+def recipe(**variants: Any) -> list[Check]:
+    """The failed checks of a plugin that brings one recipe with these variants."""
+    made = registry()
+    made.plugins["made"] = replace(made.plugins["builtin"], name="made", brings=("recipes:made",))
+    table = {"backbone": "resnet18", "head": "linear", "epochs": 1, "batch": 2, "losses": {"ce": 1.0}, "view": {"resize": 32}}
+    raw = {"schema": 1, "name": "made", "stage": {"only": table}, "variant": variants}
+    made.add("recipes", "made", "made", RecipeFile("made", Path("made.toml"), "made", raw))
+    cases = [case for case in contract_cases("made", made) if case.about == "recipe made, preset paper"]
+    return [check for case in cases for check in case.run() if not check.passed]
+
+
+BAD_VARIANTS = {
+    "an option nobody knows": ({"stage": {"only": {"epoch": 3}}}, "no option 'epoch'"),
+    "a loss without a weight": ({"stage": {"only": {"losses": {"ce": False}}}}, "loss 'ce' has no weight"),
+    "a weight without a loss": ({"stage": {"only": {"losses": {"mine": 1.0}}}}, "'mine' weighs no loss"),
+    "parts that do not fit": ({"stage": {"only": {"head": "affect", "losses": {"ce": False}}}}, "has no weight"),
+    "a rate for nothing": (
+        {"stage": {"only": {"optimiser": {"slots": {"masking": {"lr": 1.0}}}}}},
+        "no trained parameter under 'masking'",
+    ),
+    "a frozen path that is not there": ({"stage": {"only": {"frozen": ["backbon"]}}}, "backbon"),
+}
+
+
+@pytest.mark.parametrize(("variant", "told"), BAD_VARIANTS.values(), ids=BAD_VARIANTS)
+def test_a_variant_that_cannot_run_fails_under_its_name_and_no_other(variant: dict[str, Any], told: str) -> None:
+    failed = recipe(good={"stage": {"only": {"epochs": 2}}}, bad=variant)
+    assert [check.name for check in failed] == ["variant bad parses and rehearses"]
+    assert told in failed[0].reason
+
+
+class Faces(Reader):
+    """Pictures that are made; each fault below overrides one thing."""
+
+    rooted = False
+    ids = ("a", "b")
+    factors: Any = {}
+
+    def samples(self, root):
+        for name in self.ids:
+            yield Sample(name, name, Expression.FEAR, "made", "train", factors=self.factors)
+
+
+class Twins(Faces):
+    ids = ("a", "a")
+
+
+class Shuffled(Faces):
+    @property
+    def ids(self):
+        type(self).turn = not getattr(type(self), "turn", False)
+        return ("a", "b") if self.turn else ("b", "a")
+
+
+class OddFactor(Faces):
+    factors: Any = {"gender": "robot"}
+
+
+class Gullible(Faces):
+    """Says that it reads files, and finds nothing wrong with an empty folder."""
+
+    rooted = True
+    ids = ()
+
+
+@pytest.mark.parametrize(
+    ("reader", "told"),
+    [(Faces, ""), (Twins, "one id stands for two samples"), (Shuffled, "ids differ between two walks"),
+     (OddFactor, "factor class gender=robot is not in factor_classes()"), (Gullible, "an empty folder gave 0 samples and no DataError")],
+)  # fmt: skip
+def test_a_reader_with_a_fault_fails_with_the_reason(reader: type[Reader], told: str) -> None:
+    checks = _dataset(DatasetSpec("made.set", reader, None, "made", kind="synthetic"))
+    assert told in next((check.reason for check in checks if not check.passed), "")
+    assert bool(told) is any(not check.passed for check in checks)
+
+
+def test_a_plugin_that_imports_what_is_not_public_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "made_nosy.py").write_text(
+        "import torch\nfrom ferbench.train.step import Step\nfrom ferbench import Spec\nimport ferbench_addl\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = registry()
+    made.plugins["addl"] = replace(made.plugins["builtin"], name="addl", entry_point="ferbench_addl")
+    told = forbidden_imports("made_nosy", made)
+    assert (
+        told
+        == "made_nosy.py:2 imports Step of ferbench.train.step, which is not public; made_nosy.py:4 imports ferbench_addl, another plugin"
+    )
+    assert imports_of_listing("made_nosy").startswith("imports torch")
