@@ -205,7 +205,16 @@ def _stages(tables: Mapping[str, Any], registry: Registry, where: str) -> tuple[
         raise RecipeError(
             "the last stage is what gets evaluated and cannot run once per dataset", where=f"{where}, stage.{done[-1].name}.each"
         )
-    return tuple(done)
+    return _reachable(done)
+
+
+def _reachable(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages that the last one rests on, through ``teachers`` and ``load``: a variant without teachers trains none."""
+    wanted = {stages[-1].name}
+    for stage in reversed(stages):
+        if stage.name in wanted:
+            wanted |= {*stage.teachers.values(), *(path.split("/")[0] for path in stage.load.values())}
+    return tuple(stage for stage in stages if stage.name in wanted)
 
 
 def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> Stage:

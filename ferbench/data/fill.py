@@ -28,7 +28,7 @@ from ferbench.schema import Finding, Sample
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and of how many."""
 
-RENDERED_AT_ONCE = 64
+RENDERED_AT_ONCE = 256
 _CHUNK = 32
 _Made = TypeVar("_Made")
 
@@ -126,9 +126,8 @@ def from_reader(reader: Reader, samples: Sequence[Sample], out: Path, parsing_ou
     with open(out, "wb") as pixel_file, open(parsing_out, "wb") as parsing_file:
         for start in range(0, len(samples), RENDERED_AT_ONCE):
             batch = samples[start : start + RENDERED_AT_ONCE]
-            maps = reader.parsing(batch) if with_parsing else None
+            pictures, maps = reader.drawn(batch)
             with_parsing = maps is not None
-            pictures = reader.pixels(batch)
             for row, picture in enumerate(pictures):
                 height, width = picture.shape[:2]
                 frames.append(Frame((0, 0, width, height), height, width))

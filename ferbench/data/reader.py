@@ -40,6 +40,10 @@ class Reader:
         """Face-parsing maps [H, W] of class indices (schema.PARSING_CLASSES), or None when the set has none."""
         return None
 
+    def drawn(self, samples: Sequence[Sample]) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]] | None]:
+        """Pictures and maps at once, for readers that make both in one go."""
+        return self.pixels(samples), self.parsing(samples)
+
     def error(self, where: str, what: str) -> None:
         self.findings.append(Finding("error", where, what))
 

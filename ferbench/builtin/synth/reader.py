@@ -69,6 +69,13 @@ class SynthReader(Reader):
 
         return self._drawn(samples, parse)
 
+    def drawn(self, samples: Sequence[Sample]) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
+        """Both of one drawing."""
+        from ferbench.builtin.synth.render import render_and_parse
+
+        both = self._drawn(samples, render_and_parse)
+        return [picture[..., :3] for picture in both], [picture[..., 3] for picture in both]
+
     def _sizes(self) -> tuple[int, int, int]:
         asked, usual = (self.config.train, self.config.val, self.config.test), self.profile.sizes
         train, val, test = (own if given is None else given for given, own in zip(asked, usual, strict=True))

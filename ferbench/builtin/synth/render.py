@@ -45,6 +45,14 @@ def parse(scene: Scene, profile: Profile, size: int, device: str | torch.device 
     return planes.labels.view(-1, size, size)
 
 
+@torch.no_grad()
+def render_and_parse(scene: Scene, profile: Profile, size: int, device: str | torch.device = "cpu") -> Tensor:
+    """Pictures and parsing maps of one drawing, as [B, size, size, 4] uint8: three colours, then the class."""
+    planes, k = _drawn(scene, profile, size, torch.device(device), parsing=True)
+    assert planes.labels is not None  # noqa: S101  (asked for above)
+    return torch.cat((finish(planes.colour, k, profile, size), planes.labels.view(-1, size, size, 1)), dim=3)
+
+
 def _drawn(scene: Scene, profile: Profile, size: int, device: torch.device, parsing: bool) -> tuple[Planes, Knobs]:
     k = Knobs(scene, device)
     at, head = _head(k, size, device)
