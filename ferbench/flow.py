@@ -59,12 +59,14 @@ class TokenMask:
 @dataclass(frozen=True)
 class Features:
     """What a backbone gives. pooled: [B, E]. tokens: [B, k, E] (visible ones only under a mask), class token excluded.
-    levels: one [B, C, H, W] per stage, finest first. A part that a backbone does not have is None, or an empty tuple."""
+    levels: one [B, C, H, W] per stage, finest first. A part that a backbone does not have is None, or an empty tuple.
+    kept: what the backbone or the masking keeps for its own losses, by name."""
 
     pooled: Tensor | None = None
     tokens: Tensor | None = None
     levels: tuple[Tensor, ...] = ()
     mask: TokenMask | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     def provides(self) -> frozenset[str]:
         names = {"pooled": self.pooled is not None, "tokens": self.tokens is not None, "levels": bool(self.levels)}
@@ -84,12 +86,11 @@ class Parts:
 @dataclass(frozen=True)
 class Output:
     """One forward pass. predictions, by name: "expression" logits [B, K]; "affect" [B, 2]; "pixels" [B, N, P];
-    "factor.NAME" logits [B, classes]; "feature.NAME" [B, E]. kept: what the masking and the head keep for their losses."""
+    "factor.NAME" logits [B, classes]; "feature.NAME" [B, E]; and whatever else the head's own losses need."""
 
     features: Features
     parts: Parts
     predictions: Mapping[str, Tensor]
-    kept: Mapping[str, Any] = field(default_factory=dict)
 
     def detached(self) -> Output:
         """The same values cut from the graph, for critics."""
@@ -98,9 +99,10 @@ class Output:
             pooled=_cut(self.features.pooled),
             tokens=_cut(self.features.tokens),
             levels=_cut(self.features.levels),
+            kept=_cut(dict(self.features.kept)),
         )
         parts = Parts(_cut(self.parts.expression), _cut(self.parts.disturbance), _cut(dict(self.parts.kept)))
-        return Output(features, parts, _cut(dict(self.predictions)), _cut(dict(self.kept)))
+        return Output(features, parts, _cut(dict(self.predictions)))
 
 
 def _cut(value: Any) -> Any:

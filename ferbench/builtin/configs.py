@@ -51,7 +51,7 @@ class TimmConfig(TimmOptions):
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """One layer from the expression feature to class logits."""
+    """One layer from the expression feature to class logits. dropout: on that feature, in [0, 1). label_smoothing: in [0, 1)."""
 
     dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -63,8 +63,8 @@ class LinearConfig:
 
 @dataclass(frozen=True)
 class AttributesConfig:
-    """factors: which ones (empty: all that the training data labels). width: of a factor's feature. shared: one feature for all
-    factors instead of one each."""
+    """factors: which ones (empty: all that the training data labels). width: of a factor's feature. activation: after it.
+    dropout: before it, in [0, 1). shared: one feature for all factors instead of one each."""
 
     factors: tuple[str, ...] = ()
     width: int = 128
@@ -80,7 +80,7 @@ class AttributesConfig:
 
 @dataclass(frozen=True)
 class AffectConfig:
-    """Valence and arousal from the expression feature."""
+    """Valence and arousal from the expression feature. dropout: on that feature, in [0, 1)."""
 
     dropout: float = 0.0
 

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ferbench.errors import FerbenchError
 
     try:
-        ferbench.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        code = ferbench.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        if isinstance(code, int) and code:  # click hands the code of Exit back instead of raising it
+            sys.exit(code)
     except FerbenchError as problem:
         click.echo(f"ferbench: {problem.line()}", err=True)
         sys.exit(problem.exit_code)

@@ -110,7 +110,10 @@ def test_valence_and_arousal_follow_expression_and_intensity() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"yaw": 90.0}, "-60 to 60"), ({"light": "lft"}, "'left'"), ({"size": 4}, "32 to 512"), ({"train": -1}, "0 to"),
+        ({"yaw": 90.0}, "-60 to 60"),
+        ({"light": "lft"}, "'left'"),
+        ({"size": 4}, "32 to 512"),
+        ({"train": -1}, "0 to"),
         ({"age": "5"}, "age"),
     ],
 )

@@ -9,17 +9,13 @@ from ferbench.testing import Case, contract_cases
 LARGE = ("resnet50", "resnet34", "convnext", "vit_small", "vit_base", "swin", "sequencer", "mobilenetv1", "timm.resnet18")
 """Backbones whose kind is checked on a smaller one of the same code (ResNet, ViT, pyramid of timm)."""
 
-UNDOCUMENTED = ("head linear", "head attributes", "head affect", "dataset synth-")
-
 
 def cases() -> list[object]:
     made: list[object] = []
     for case in contract_cases("builtin"):
         large = case.about.startswith("backbone") and "listed" not in case.about and any(name in case.about for name in LARGE)
         skip = pytest.mark.skip(reason="large: its kind is checked on a smaller backbone of the same code")
-        silent = "as listed" in case.about and case.about.startswith(UNDOCUMENTED)
-        known = pytest.mark.xfail(strict=True, reason="options that stand in no docstring (builtin/configs.py, synth/config.py)")
-        made.append(pytest.param(case, marks=[skip] if large else [known] if silent else []))
+        made.append(pytest.param(case, marks=[skip] if large else []))
     return made
 
 

@@ -91,9 +91,7 @@ def cast(profile: Profile, split: str, numbers: Sequence[int], config: SynthConf
     )  # fmt: skip
 
 
-def _expressions(
-    profile: Profile, split: str, numbers: Sequence[int], of: Draws, config: SynthConfig
-) -> tuple[Indices, Indices]:
+def _expressions(profile: Profile, split: str, numbers: Sequence[int], of: Draws, config: SynthConfig) -> tuple[Indices, Indices]:
     """Classes take turns, so that every split is balanced; a long tail and wrong labels touch train and val alone."""
     if config.expression is not None:
         shown = np.full(len(of), DRAWN.index(Expression(config.expression)), dtype=np.int64)

@@ -77,9 +77,7 @@ def _iris(at: Planes, k: Knobs, px: Tensor, open_part: Tensor, sign: float) -> N
     at.paint((1.0 - glint * 1100.0).clamp_(min=0.0).mul_(open_part), rgb(0.97, 0.97, 0.97, far))
 
 
-def _around_the_eye(
-    at: Planes, k: Knobs, side: int, u: Tensor, v: Tensor, top: Tensor, bottom: Tensor, near: Tensor
-) -> None:
+def _around_the_eye(at: Planes, k: Knobs, side: int, u: Tensor, v: Tensor, top: Tensor, bottom: Tensor, near: Tensor) -> None:
     socket = bump(u * 0.72) * bump((v + 0.10) * 4.0)
     crease = line(v - top * 1.15 + 0.055, 0.035) * near
     bag = line(v - bottom - 0.075 * (1.15 - u * u * 0.5), 0.05) * bump(u * 0.85)
@@ -173,9 +171,7 @@ def mouth(at: Planes, k: Knobs, px: Tensor) -> None:
     at.paint(seam * closed * (0.66 + 0.25 * k["press"]), k.colour("lip") * 0.32)
 
 
-def _folds(
-    at: Planes, k: Knobs, px: Tensor, right: Tensor, wide: Tensor, lift: Tensor, u: Tensor, below: Tensor
-) -> None:
+def _folds(at: Planes, k: Knobs, px: Tensor, right: Tensor, wide: Tensor, lift: Tensor, u: Tensor, below: Tensor) -> None:
     def sided(name: str) -> Tensor:
         return torch.where(right, k.side(name, 1), k.side(name, 0))
 
