@@ -51,7 +51,9 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
     """Do the whole plan, or find that it is done. Safe to repeat: what is finished is reused, what was cut short goes on."""
     machine = Machine.of(plan.request.device, plan.request.dtype)
     began = time.monotonic()
-    _rehearse(plan, registry, machine)
+    prepared = all(facts.ready for facts in plan.datasets().values())
+    if not prepared:
+        _rehearse(plan, registry, machine)  # refuse what cannot work before any face is drawn or decoded
     sets = _open_sets(plan, registry, reporter)
     orders = make_orders(plan, registry, sets, machine)
     uses = data_uses(plan, sets)
@@ -61,6 +63,8 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
         done = rec.read_record(folder.record)
         if done.run_id == run_id:
             return Outcome(folder.path, done, True)
+    if prepared:
+        _rehearse(plan, registry, machine)
     with _alone(folder, machine, reporter):
         machine.wait_for_all()
         if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == run_id:

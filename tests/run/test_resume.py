@@ -18,7 +18,7 @@ import pytest
 from fixtures_forks import Forks, forks
 from fixtures_run import draw_folder
 
-KILLS = int(os.environ.get("FERBENCH_TEST_KILLS", "20"))
+KILLS = int(os.environ.get("FERBENCH_TEST_KILLS", "6"))  # 20 and more by hand: minutes
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,9 @@ class SynthConfig:
 
     train, val, test: images per split. size: side in pixels. seed: another world. contempt: an eighth class. yaw (positive
     turns to the right of the picture), pitch (positive looks up), roll: degrees. light: a name of ``profiles.LIGHTS``.
-    expression: all faces show this one. intensity: of the expression, 1 is full. gender, age, race: names of ``profiles``. glasses,
-    mask, hand: whether the face wears them, or has a hand before it. Raises DataError for a value out of range, UnknownName for an unknown name.
+    expression: all faces show this one. intensity: of the expression, 1 is full. gender, age, race: names of ``profiles``.
+    glasses, mask, hand: whether the face wears them, or has a hand before it. Raises DataError for a value out of range,
+    UnknownName for an unknown name.
     """
 
     train: int | None = None
