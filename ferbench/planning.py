@@ -299,7 +299,8 @@ def _auxiliary(role: str, request: Request, sources: Sequence[Facts], registry: 
             for spec in registry.datasets.values()
             if spec.kind == "real" and (spec.auxiliary or spec.factors) and (data_home() / spec.name / "set.json").is_file()
         ]
-        found = tuple(facts for facts in ready if fits(facts))
+        # Who a face belongs to is no disturbance by itself: a set that labels identity alone is used only when it is named.
+        found = tuple(facts for facts in ready if fits(facts) and (need != "factors" or set(facts.factors) - {"identity"}))
         if found:
             return found
     return (gather(Reference(AUXILIARY_DEFAULT), registry.datasets),)
