@@ -130,7 +130,7 @@ def _members(name: str, datasets: Mapping[str, DatasetSpec]) -> list[str]:
     """The sets a name stands for: itself, or all that come in one folder and are named after it (muxspace-lfw, -imfdb)."""
     if name in datasets:
         return [name]
-    return [one for one, spec in datasets.items() if one.startswith(f"{name}-") and spec.family == name] or [name]
+    return [one for one in datasets if one.startswith(f"{name}-")] or [name]
 
 
 def _open(name: str) -> list[PreparedSet]:

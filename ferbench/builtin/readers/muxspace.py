@@ -53,7 +53,7 @@ SPECS: tuple[DatasetSpec, ...] = tuple(
         f"muxspace-{domain}",
         _build(domain),
         summary=summary,
-        family="muxspace",
+        family=f"muxspace-{domain}",
         licence="Apache-2.0 on the collection; the pictures come from news and films: for development, not for release",
         access="a muxspace folder (manifest.csv beside images/), made from github.com/muxspace/facial_expressions",
         citation="muxspace/facial_expressions, 2016, commit 5fb9c13",
