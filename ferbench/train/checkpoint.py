@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -25,10 +26,10 @@ def write_atomically(path: Path, save: Saver) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except (OSError, RuntimeError) as problem:  # torch.save reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as problem:  # torch.save reports a full disk as a RuntimeError of its own
+        full = getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or shutil.disk_usage(path.parent).free < 1 << 20
         beside.unlink(missing_ok=True)
-        number = getattr(problem, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or "write" in str(problem).lower():
+        if full:
             raise TrainingStopped(
                 "the disk is full (or not writable)",
                 where=str(path),

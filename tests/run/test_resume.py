@@ -114,7 +114,7 @@ def test_two_ranks_resume_to_the_bits_of_two_ranks_left_alone(tmp_path: Path) ->
     folder = draw_folder(tmp_path / "faces")
 
     def torchrun(name: str, kill_after: float | None = None) -> int:
-        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "-m", "ferbench"]
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ferbench"]
         environment = {**os.environ, "FERBENCH_HOME": str(tmp_path / f"home-{name}"), "OMP_NUM_THREADS": "1"}
         command = [*launch, *sentence(folder, tmp_path / name, "--checkpoint-every", "0", "--set", "epochs=6", "--dtype", "fp32")]
         process = subprocess.Popen(
