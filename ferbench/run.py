@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ferbench.data.augment import check
 from ferbench.data.loader import Faces, Loader
 from ferbench.data.prepared import PreparedSet, open_set
 from ferbench.errors import DataError
@@ -93,6 +94,7 @@ def _rehearse(plan: Plan, registry: Registry, machine: Machine) -> None:
     """Assemble every stage and try its losses on made-up numbers, so that what cannot work is refused before data loads."""
     shop = Workshop(draft_orders(plan), plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
     for order in shop.orders:
+        check(order.stage.view)
         rehearse(shop.rehearsal_method(order), order.stage, views_of(order.offers))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ferbench.errors import RecipeError
-
 Normalise = Literal["imagenet", "clip", "half", "none"]
 
 MEAN_STD: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -112,14 +110,6 @@ class View:
     crop: int = 0
     normalise: Normalise = "imagenet"
     augment: tuple[Op, ...] = field(default=(Flip(),))
-
-    def __post_init__(self) -> None:
-        if self.resize < 8 or self.crop < 0:
-            raise RecipeError(f"resize is {self.resize} and crop {self.crop}; sides in pixels, resize at least 8")
-        if self.crop > self.resize:
-            raise RecipeError(
-                f"a crop of {self.crop} cannot be cut from {self.resize} pixels", next="Give a crop of at most resize, or 0"
-            )
 
     @property
     def side(self) -> int:

@@ -98,6 +98,7 @@ def test_the_oracle_stands_apart_and_is_never_ranked(home: Path, folder: Path, t
         (("--method", "erm", "--source", "synth-wild", "--auxiliary", "synth-aux"), "no stage that learns from auxiliary data"),
         (("--method", "erm", "--source", "synth-wild@test"), "leave the @split out"),
         (("--method", "erm", "--source", "synth-wild", "--set", "losses.ce2=1"), "weighs no loss"),
+        (("--method", "erm", "--source", "synth-wild", "--weights", "random", "--set", "view.crop=999"), "a crop of 999"),
         (("--method", "erm", "--source", "affectnet"), "ferbench data prepare affectnet --from DIR"),
     ],
 )
