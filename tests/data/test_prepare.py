@@ -56,7 +56,7 @@ class Tokens(Reader):
         return (16, 16) if self.even else (16, 12 + int(sample.id[1:]) % 3)
 
     def pixels(self, samples: Sequence[Sample]) -> list[np.ndarray]:
-        assert len(samples) <= 64
+        assert len(samples) <= 256
         return [np.full((*self._shape(sample), 3), int(sample.id[1:]), np.uint8) for sample in samples]
 
     def parsing(self, samples: Sequence[Sample]) -> list[np.ndarray]:

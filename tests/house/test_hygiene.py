@@ -16,7 +16,7 @@ LONG = {
 """Files of the core above 300 lines, each one story. A new one is split instead."""
 
 FORBIDDEN = re.compile(
-    r"(?<![\w.])/(?:work|home/\w+|Users/\w+|root)/"  # a machine's paths
+    r"(?<![\w.])/(?:home/\w+|Users/\w+|root)/"  # a machine's paths
     r"|https?://[\w.-]+/(?:simple|packages)\b|index-url|extra-index"  # package registries
     r"|BEGIN (?:RSA |OPENSSH )?PRIVATE KEY|hf_[A-Za-z0-9]{20,}|ghp_[A-Za-z0-9]{20,}"  # credentials
 )
