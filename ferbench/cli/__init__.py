@@ -42,9 +42,9 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command("ferbench", cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="ferbench", prog_name="ferbench")
-def ferbench() -> None:
+def group() -> None:
     """Benchmark facial expression recognition across domains.
 
     \b
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from ferbench.errors import FerbenchError
 
     try:
-        code = ferbench.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        code = group.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         if isinstance(code, int) and code:  # click hands the code of Exit back instead of raising it
             sys.exit(code)
     except FerbenchError as problem:
