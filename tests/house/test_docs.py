@@ -12,7 +12,8 @@ import pytest
 
 import ferbench
 from ferbench import errors, hookspecs
-from ferbench.cli import VERBS, Verbs
+from ferbench.cli import main
+from ferbench.cli.top import VERBS, Verbs
 from ferbench.plugins import HOOKS, load
 
 ROOT = Path(__file__).parents[2]
@@ -75,3 +76,11 @@ def test_a_command_in_the_pages_exists_with_its_options(line: str) -> None:
 )
 def test_the_readme_has_both_of_its_commands(command: str) -> None:
     assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_verbs_name_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """``list`` is a verb and a builtin: importing one must not take the other away."""
+    for verb in VERBS:
+        main(["list", "heads"])
+        main([verb, "--help"])
+    assert f"ferbench {verb}" in capsys.readouterr().out
