@@ -125,7 +125,8 @@ class DatasetSpec(Spec):
     ``kind``: "real" or "synthetic" (they never mix in one table). ``family``: datasets that share pictures have the same
     family. ``splits``: the owner's. ``evaluated``: the split scored when the set is a target ("all" for every sample).
     ``counts``: expected images per split, expression and certainty mark, ``{"train": {"surprise": 1290}}``; only marks "A"
-    and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may.
+    and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may. ``partitions``: other
+    ways to split the set, used as ``NAME@PARTITION``: name -> the rule in words (the reader makes them).
     """
 
     kind: str = "real"
@@ -141,11 +142,15 @@ class DatasetSpec(Spec):
     certainty: str = "D"
     argument: str = ""
     auxiliary: bool = False
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
 
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+def canonical(value: Any, indent: int | None = None) -> str:
+    """JSON with sorted keys and floats as Python's shortest repr: equal values give equal text.
+
+    Raises ValueError on NaN and infinity, TypeError on what JSON has no word for.
+    """
+    return json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: Any) -> str:

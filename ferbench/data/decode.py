@@ -1,4 +1,4 @@
-"""Picture files to uint8 RGB, exactly as Pillow decodes them, and the alignment recipe that shapes what a set stores.
+"""Picture files to uint8 RGB, exactly as Pillow decodes them.
 
 One rule per case, the same on every machine: grey is repeated three times; alpha and palette are dropped to RGB; CMYK is
 converted by Pillow (Adobe's inverted form included); 16-bit grey keeps its high byte, as Pillow does for 16-bit colour; an
@@ -9,17 +9,15 @@ of more than MAX_PIXELS and anything damaged raise Unreadable. torch is imported
 from __future__ import annotations
 
 import io
-import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 MAX_PIXELS = 89_478_485
 """Pillow's own warning threshold (256 MiB as RGB): larger headers are decompression bombs, not faces."""
@@ -31,68 +29,6 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 class Unreadable(Exception):
     """A file that gives no picture; the message says why."""
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """How a shipped picture becomes a stored one: cut ``margin`` times the box around the box (when there is one and a margin
-    is given), then shrink, antialiased, until the short side is at most ``short_side``. Nothing is ever enlarged."""
-
-    name: str = "as-shipped"
-    version: int = 1
-    margin: float | None = None
-    short_side: int = 256
-
-    def __str__(self) -> str:
-        margin = "" if self.margin is None else f" margin={self.margin:g}"
-        return f"{self.name}@{self.version}{margin} short-side={self.short_side}"
-
-
-AS_SHIPPED = Alignment()
-
-
-def box_crop(margin: float) -> Alignment:
-    """The owner's face box with a margin (a fraction of the box's own sides, on every side), clipped to the picture."""
-    return Alignment("box-crop", 1, margin)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where a stored picture lies in the shipped one: a region (left, top, right, bottom) shrunk to height x width."""
-
-    region: tuple[int, int, int, int]
-    height: int
-    width: int
-
-    def points(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(x, y) pairs [n, 2] in the shipped picture, in pixels of the stored one."""
-        left, top, right, bottom = self.region
-        scale = np.array([self.width / (right - left), self.height / (bottom - top)], np.float32)
-        return ((points - np.array([left, top], np.float32)) * scale).astype(np.float32)
-
-
-def frame(height: int, width: int, alignment: Alignment, box: Box | None) -> Frame:
-    """The stored frame of a shipped picture of this size. Raises Unreadable when the box misses the picture."""
-    region = (0, 0, width, height)
-    if alignment.margin is not None and box is not None:
-        x0, y0, x1, y1 = box
-        if not all(math.isfinite(value) for value in box):
-            raise Unreadable("the face box is not finite")
-        across, down = alignment.margin * (x1 - x0), alignment.margin * (y1 - y0)
-        left, top = max(0, round(x0 - across)), max(0, round(y0 - down))
-        right, bottom = min(width, round(x1 + across)), min(height, round(y1 + down))
-        if right - left < 1 or bottom - top < 1:
-            raise Unreadable(f"the face box ({x0:g}, {y0:g}, {x1:g}, {y1:g}) misses the {width}x{height} picture")
-        region = (left, top, right, bottom)
-    wide, high = region[2] - region[0], region[3] - region[1]
-    scale = min(1.0, alignment.short_side / min(wide, high))
-    return Frame(region, max(1, round(high * scale)), max(1, round(wide * scale)))
-
-
-def store(pixels: Pixels, place: Frame) -> Pixels:
-    """The stored form [h, w, 3] of shipped pixels [H, W, 3]."""
-    left, top, right, bottom = place.region
-    return resize(pixels[top:bottom, left:right], place.height, place.width)
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -127,18 +63,27 @@ def size(path: Path | str) -> tuple[int, int]:
     """(height, width) of the upright picture from its header alone. Raises Unreadable."""
     try:
         with open(path, "rb") as file:
-            head = file.read(4096)
-            if not head:
-                raise Unreadable("zero bytes")
-            found = _jpeg_header(head)
-            if found is not None and found.plain:
-                return _checked(found.height, found.width)
-            file.seek(0)
-            return _pillow_size(file)
+            return _header_size(file)
     except FileNotFoundError:
         raise Unreadable("missing") from None
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
+
+
+def size_of(data: bytes | bytearray) -> tuple[int, int]:
+    """The same of an encoded picture in memory."""
+    return _header_size(io.BytesIO(data))
+
+
+def _header_size(file: IO[bytes]) -> tuple[int, int]:
+    head = file.read(4096)
+    if not head:
+        raise Unreadable("zero bytes")
+    found = _jpeg_header(head)
+    if found is not None and found.plain:
+        return _checked(found.height, found.width)
+    file.seek(0)
+    return _pillow_size(file)
 
 
 def decode(data: bytearray) -> Pixels:
@@ -199,7 +144,7 @@ def _rgb(image: object) -> object:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _pillow_size(file: io.BufferedReader) -> tuple[int, int]:
+def _pillow_size(file: IO[bytes]) -> tuple[int, int]:
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +19,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import decode
-from ferbench.data.decode import Alignment, Frame, Pixels, Unreadable
+from ferbench.data import align, decode
+from ferbench.data.align import Alignment, Frame, Undetected
+from ferbench.data.decode import Pixels, Unreadable
 from ferbench.data.reader import Reader
 from ferbench.errors import DataError
 from ferbench.schema import Finding, Sample
@@ -29,6 +30,7 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and of how many."""
 
 RENDERED_AT_ONCE = 256
+PARSING = "parsing.u8"
 _CHUNK = 32
 _Made = TypeVar("_Made")
 
@@ -50,17 +52,23 @@ class Filled:
 
 
 def probe(
-    samples: Sequence[Sample], base: Path, alignment: Alignment, workers: int, progress: Progress
+    reader: Reader, samples: Sequence[Sample], base: Path, alignment: Alignment, workers: int, progress: Progress
 ) -> tuple[list[Frame | None], list[Finding]]:
-    """Stored frame of every sample from the file headers, and what is wrong with the others, without decoding."""
+    """Stored frame of every sample from the file headers, and what is wrong with the others, without decoding.
+
+    A face that the alignment cannot place for want of landmarks is a warning: it stays in the set as unreadable.
+    """
     root = os.path.realpath(base)
 
     def look(row: int) -> Frame | Finding:
         sample = samples[row]
         try:
-            _inside(sample.image, root)
-            height, width = decode.size(sample.image)
-            return decode.frame(height, width, alignment, sample.box)
+            if isinstance(sample.image, Path):
+                _inside(sample.image, root)
+            height, width = reader.size(sample)
+            return align.frame(height, width, alignment, sample.box, sample.landmarks)
+        except Undetected as error:
+            return Finding("warning", _name(sample.image, base), f"{error}: it counts as an error in every result")
         except Unreadable as error:
             return Finding("error", _name(sample.image, base), str(error))
 
@@ -69,48 +77,61 @@ def probe(
 
 
 def from_files(
-    samples: Sequence[Sample], frames: list[Frame | None], base: Path, out: Path, workers: int, progress: Progress,
-    expected: Mapping[str, str],
-) -> Filled:  # fmt: skip
-    """Decode every sample that has a frame into ``out``. ``expected``: sample id -> sha256 its file must have."""
+    reader: Reader, samples: Sequence[Sample], frames: list[Frame | None], base: Path, out: Path, workers: int, progress: Progress
+) -> Filled:
+    """Decode every sample that has a frame into ``out``, and its parsing map, where the reader has them, into parsing.u8 beside."""
     sizes = np.array([0 if frame is None else frame.height * frame.width * 3 for frame in frames], np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
-    handle = os.open(out, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        reserve(handle, int(sizes.sum()))
+    with _opened(out, int(sizes.sum())) as handle, _opened(out.with_name(PARSING), int(sizes.sum()) // 3, reader.parsed) as maps:
 
         def fill(row: int) -> tuple[str, str] | Finding:
             frame, sample = frames[row], samples[row]
             if frame is None:
                 return "", ""
             try:
-                return _store_one(sample, frame, handle, int(offsets[row]), expected.get(sample.id, ""))
+                return _store_one(reader, sample, frame, int(offsets[row]), handle, maps)
             except Unreadable as error:
                 return Finding("error", _name(sample.image, base), str(error))
 
         with single_threaded_torch():
             done = _parallel(fill, len(samples), workers, lambda count: progress("decoding", count, len(samples)))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
     problems = [item for item in done if isinstance(item, Finding)]
     hashes = [("", "") if isinstance(item, Finding) else item for item in done]
     kept = [frame if hashes[row][1] else None for row, frame in enumerate(frames)]
-    return Filled(kept, offsets, [pair[0] for pair in hashes], [pair[1] for pair in hashes], problems)
+    return Filled(kept, offsets, [pair[0] for pair in hashes], [pair[1] for pair in hashes], problems, reader.parsed)
 
 
-def _store_one(sample: Sample, frame: Frame, handle: int, offset: int, expected: str) -> tuple[str, str]:
-    data = decode.read(sample.image)
-    digest = hashlib.sha256(data).hexdigest()
+@contextmanager
+def _opened(path: Path, length: int, wanted: bool = True) -> Iterator[int]:
+    """A file of ``length`` bytes to fill in any order, flushed at the end; -1 when it is not wanted."""
+    if not wanted:
+        yield -1
+        return
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        reserve(handle, length)
+        yield handle
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _store_one(reader: Reader, sample: Sample, frame: Frame, offset: int, handle: int, maps: int) -> tuple[str, str]:
+    data, expected = reader.picture(sample), reader.file_hashes.get(sample.id, "")
+    digest = hashlib.sha256(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data).hexdigest()
     if expected and digest != expected:
-        raise Unreadable(f"its sha256 is {digest[:12]}…, and the manifest says {expected[:12]}…")
-    pixels = decode.store(_decoded(data, frame), frame)
+        raise Unreadable(f"its sha256 is {digest[:12]}…, and {expected[:12]}… was expected")
+    shipped = _decoded(data, frame)
+    pixels = align.store(shipped, frame)
     write_all(handle, pixels, offset)
+    if maps >= 0:
+        for parsing in reader.parsing([sample]) or ():
+            write_all(maps, align.store_map(parsing, frame, (shipped.shape[0], shipped.shape[1])), offset // 3)
     return digest, hashlib.sha256(pixels.data).hexdigest()
 
 
-def _decoded(data: bytearray, frame: Frame) -> Pixels:
-    pixels = decode.decode(data)
+def _decoded(data: bytes | bytearray | Pixels, frame: Frame) -> Pixels:
+    pixels = data if isinstance(data, np.ndarray) else decode.decode(bytearray(data) if isinstance(data, bytes) else data)
     right, bottom = frame.region[2:]
     if right > pixels.shape[1] or bottom > pixels.shape[0]:
         raise Unreadable(f"the header and the picture ({pixels.shape[1]}x{pixels.shape[0]}) disagree about its size")

@@ -24,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ferbench.data import fill, names, records, splits
-from ferbench.data.decode import AS_SHIPPED, Alignment
+from ferbench.data.align import Alignment
 from ferbench.data.fill import Filled, Progress
 from ferbench.data.names import Reference
 from ferbench.data.prepared import PreparedSet
 from ferbench.data.reader import Reader
 from ferbench.errors import Busy, DataError
+from ferbench.files import sync
 from ferbench.home import data_home
 from ferbench.schema import DatasetSpec, Finding, Sample
 
@@ -70,8 +71,7 @@ class _Job:
 
     @property
     def alignment(self) -> Alignment:
-        found = getattr(self.reader, "alignment", AS_SHIPPED)
-        return found if isinstance(found, Alignment) else AS_SHIPPED
+        return self.reader.alignment
 
 
 def prepare(
@@ -192,13 +192,12 @@ def _fill(job: _Job, samples: Sequence[Sample], building: Path, findings: list[F
         raise DataError("needs the owner's folder", where=job.spec.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; what matters becomes a finding
-        frames, problems = fill.probe(samples, base, job.alignment, job.workers, job.progress)
+        frames, problems = fill.probe(job.reader, samples, base, job.alignment, job.workers, job.progress)
         counted = records.count((s.split for s in samples), (s.expression for s in samples))
-        published = getattr(job.reader, "counts", None) or job.spec.counts
-        findings += [*problems, *records.check_counts(counted, published, getattr(job.reader, "certainty", job.spec.certainty))]
+        published, certainty = job.reader.counts or job.spec.counts, job.reader.certainty or job.spec.certainty
+        findings += [*problems, *records.check_counts(counted, published, certainty)]
         _refuse(job, findings)
-        expected: Mapping[str, str] = getattr(job.reader, "file_hashes", {})
-        filled = fill.from_files(samples, frames, base, building / "pixels.u8", job.workers, job.progress, expected)
+        filled = fill.from_files(job.reader, samples, frames, base, building / "pixels.u8", job.workers, job.progress)
     findings += filled.problems
     _refuse(job, findings)
     if not filled.readable.any():
@@ -317,18 +316,10 @@ def _stat_line(path: str) -> str:
 def _put_in_place(building: Path, target: Path) -> None:
     """Flush everything, then rename; an older set steps aside first and goes last."""
     for path in [*sorted(building.rglob("*")), building]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(path)
     old = _beside(target, "replaced")
     if target.exists():
         target.rename(old)
     building.rename(target)
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)

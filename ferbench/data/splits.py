@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,26 @@ def held_out(
 def split_hash(ids: Sequence[str]) -> str:
     """sha256 over the sorted ids of a split: what a stored split is known by."""
     return digest("\n".join(sorted(ids)))
+
+
+def folds(ids: Sequence[str], subjects: Sequence[str | None], count: int = 10) -> dict[str, dict[str, str]]:
+    """``fold0`` … of ``count`` subject-independent folds: name -> {id -> "test" within the fold, else "train"}.
+
+    Subjects in ascending order are dealt out one by one, so that fold k tests on subjects k, k + count, … (the usual sampling of
+    CK+, MMI and Oulu-CASIA by ascending id, step ten). With as many subjects as folds this leaves one subject out.
+    Raises ValueError on a sample without a subject.
+    """
+    known = sorted({subject for subject in subjects if subject is not None})
+    if any(subject is None for subject in subjects):
+        raise ValueError("a sample without a subject belongs to no fold")
+    of = {subject: number % count for number, subject in enumerate(known)}
+    return {
+        f"fold{k}": {name: "test" if of[str(subject)] == k else "train" for name, subject in zip(ids, subjects, strict=True)}
+        for k in range(count)
+    }
+
+
+FOLDS: Mapping[str, str] = {
+    f"fold{k}": f"ten folds by subject in ascending order; tested on subjects {k + 1}, {k + 11}, … of the list" for k in range(10)
+}
+"""The partitions a reader that uses ``folds`` declares in its spec."""

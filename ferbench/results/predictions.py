@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ferbench.errors import VerificationFailed
 from ferbench.evaluation.metrics import Predictions
-from ferbench.results.store import write_atomic
+from ferbench.files import write_atomic
 
 pa: Any = pyarrow  # no type stubs
 pq: Any = pyarrow.parquet

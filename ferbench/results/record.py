@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from ferbench.errors import VerificationFailed
-from ferbench.results.store import write_atomic
+from ferbench.files import write_atomic
+from ferbench.schema import canonical
 
 if TYPE_CHECKING:
     from ferbench.evaluation.statistics import Summary
@@ -230,11 +231,6 @@ class Record(_Model):
     def text(self) -> str:
         """Canonical JSON, newline at the end."""
         return canonical(self.model_dump(mode="json"), indent=2) + "\n"
-
-
-def canonical(value: Any, indent: int | None = None) -> str:
-    """JSON with sorted keys and floats as Python's shortest repr. Raises ValueError on NaN and infinity."""
-    return json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def run_id(recipe: Mapping[str, Any], fingerprints: Mapping[str, str], versions: Mapping[str, str], seed: int) -> str:

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -24,7 +23,8 @@ from time import monotonic
 
 from filelock import FileLock, Timeout
 
-from ferbench.errors import Busy, DataError, TrainingStopped
+from ferbench.errors import Busy, DataError
+from ferbench.files import write_atomic
 
 RECORD = "record.json"
 _NOTICE_EVERY = 5.0  # seconds between two tries, so that a waiting process sees the owner change
@@ -81,31 +81,6 @@ def locate(path: Path) -> RunFolder:
     raise DataError(f"there is no {RECORD} in it{unfinished}", where=str(path), next="Give a run's folder")
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """All of ``content`` at ``path``, or what was there before: written beside it, synced, renamed.
-
-    Raises TrainingStopped when the disk is full; the old file is then untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise TrainingStopped(
-            "the disk is full; what was written before is kept",
-            where=str(path),
-            next="Free space and give the same command again",
-        ) from error
-    _sync_folder(path.parent)
-
-
 @contextmanager
 def folder_lock(path: Path, *, wait: float = 0.0, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """One process at a time in ``path``. Another one waits up to ``wait`` seconds (``math.inf``: as long as it takes), told
@@ -141,14 +116,3 @@ def _owner(path: Path) -> str:
         return f"process {said['pid']} on {said['host']}"
     except (OSError, ValueError, KeyError):
         return "another process"  # it has the lock and has not signed yet
-
-
-def _sync_folder(path: Path) -> None:
-    """Makes the rename itself survive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

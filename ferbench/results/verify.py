@@ -23,7 +23,6 @@ from ferbench.results.record import (
     Interval,
     Record,
     Result,
-    canonical,
     fingerprints_of,
     read_json,
     run_id,
@@ -31,6 +30,7 @@ from ferbench.results.record import (
     wrong_fields,
 )
 from ferbench.results.store import RunFolder, locate
+from ferbench.schema import canonical
 
 TOLERANCE = 2e-9
 """Two units in the last decimal that a record keeps: what another machine's summation order may change, and no more."""

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ferbench.errors import WeightsError
-from ferbench.train.checkpoint import write_atomically
+from ferbench.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,17 @@ class ArtifactStore:
     def add(self, artifact: Artifact, weights: bytes, snapshots: Mapping[int, bytes]) -> Path:
         """Write all parts into the work folder, then rename it."""
         work, final = self.work_folder(artifact.key), self.folder(artifact.key)
-        write_atomically(work / "weights.safetensors", lambda file: _put(file, weights))
+        write_atomic(work / "weights.safetensors", weights)
         for epoch, data in snapshots.items():
-            write_atomically(work / f"epoch-{epoch:03}.safetensors", lambda file, data=data: _put(file, data))  # type: ignore[misc]
+            write_atomic(work / f"epoch-{epoch:03}.safetensors", data)
         text = json.dumps(asdict(artifact), indent=1, sort_keys=True)
-        write_atomically(work / "artifact.json", lambda file: _put(file, text.encode()))
-        for left in work.glob("*.pt"):  # only now: killed before the rename, the stage resumes from them
+        write_atomic(work / "artifact.json", text.encode())
+        for left in (*work.glob("*.pt"), *work.glob(".*.tmp")):  # only now: killed before the rename, the stage resumes from them
             left.unlink()
         if final.exists():
             shutil.rmtree(final)
         os.replace(work, final)
         return final
-
-
-def _put(file: Any, data: bytes) -> None:
-    file.write(data)
 
 
 def to_bytes(state: Mapping[str, Tensor]) -> bytes:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from ferbench.builtin.readers import folder
 from ferbench.data import decode, fill, prepare
+from ferbench.data.align import AS_SHIPPED
 from ferbench.data.reader import Reader
 from ferbench.data.verify import verify
 from ferbench.schema import DatasetSpec, Expression, Sample
@@ -46,12 +47,13 @@ def test_first_pass_over_jpeg_against_imagefolder_per_core(benchmark: Any, pictu
     steps = [transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
              transforms.Normalize([0.5] * 3, [0.5] * 3)]  # fmt: skip
     theirs = ImageFolder(str(pictures), transforms.Compose(steps))
-    samples = list(folder.FolderReader().samples(pictures))
+    reader = folder.FolderReader()
+    samples = list(reader.samples(pictures))
     quiet: fill.Progress = lambda what, done, total: None  # noqa: E731
 
     def first_pass() -> None:
-        frames, _ = fill.probe(samples, pictures, decode.AS_SHIPPED, 1, quiet)
-        fill.from_files(samples, frames, pictures, tmp_path / "pixels.u8", 1, quiet, {})
+        frames, _ = fill.probe(reader, samples, pictures, AS_SHIPPED, 1, quiet)
+        fill.from_files(reader, samples, frames, pictures, tmp_path / "pixels.u8", 1, quiet)
 
     def imagefolder() -> None:
         with fill.single_threaded_torch():
@@ -69,12 +71,13 @@ def test_first_pass_over_jpeg_against_imagefolder_per_core(benchmark: Any, pictu
 
 def test_two_workers_against_one(benchmark: Any, pictures: Path, tmp_path: Path) -> None:
     """Goal: at least 1.7 x where two cores are free."""
-    samples = list(folder.FolderReader().samples(pictures))
+    reader = folder.FolderReader()
+    samples = list(reader.samples(pictures))
     quiet: fill.Progress = lambda what, done, total: None  # noqa: E731
-    frames, _ = fill.probe(samples, pictures, decode.AS_SHIPPED, 1, quiet)
+    frames, _ = fill.probe(reader, samples, pictures, AS_SHIPPED, 1, quiet)
 
     def with_workers(workers: int) -> Callable[[], object]:
-        return lambda: fill.from_files(samples, frames, pictures, tmp_path / "pixels.u8", workers, quiet, {})
+        return lambda: fill.from_files(reader, samples, frames, pictures, tmp_path / "pixels.u8", workers, quiet)
 
     with_workers(2)()
     ratios = [seconds(with_workers(1), time.perf_counter) / seconds(with_workers(2), time.perf_counter) for _ in range(ROUNDS)]

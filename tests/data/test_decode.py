@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from ferbench.data import decode
-from ferbench.data.decode import AS_SHIPPED, Unreadable, box_crop, frame, store
+from ferbench.data.align import AS_SHIPPED, box_crop, frame, store
+from ferbench.data.decode import Unreadable
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytearray:

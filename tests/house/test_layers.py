@@ -15,12 +15,13 @@ from ferbench.plugins import load
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "ferbench"
 
-BASE = {"errors", "schema", "home"}
+BASE = {"errors", "schema", "home", "files"}
 TALK = BASE | {"flow", "hookspecs", "plugins"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "home": set(),
     "schema": set(),
+    "files": {"errors"},
     "flow": set(),
     "hookspecs": {"schema"},
     "plugins": {*BASE, "hookspecs"},
@@ -31,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {*BASE, "flow"},
     "results": {*BASE, "evaluation"},
     "hub": BASE,
-    "builtin": {*BASE, "flow", "hookspecs", "method", "hub", "data.reader", "data.decode"},
+    "builtin": {*BASE, "flow", "hookspecs", "method", "hub", "data.reader", "data.decode", "data.align", "data.splits"},
     "planning": {*TALK, "recipe", "data.names", "data.prepared"},
     "contract": {*TALK, "recipe", "method", "train"},
     "testing": {*TALK, "recipe", "contract", "data.reader"},

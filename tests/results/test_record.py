@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ferbench.errors import VerificationFailed
 from ferbench.results import record as r
+from ferbench.schema import canonical
 
 
 def raw(folder: Path) -> dict[str, Any]:
@@ -42,9 +43,9 @@ def test_two_equal_runs_are_the_same_bytes_apart_from_times(
 
 
 def test_canonical_json_sorts_its_keys_and_keeps_every_bit_of_a_float() -> None:
-    assert r.canonical({"b": 0.1 + 0.2, "a": [1, 1.0]}) == '{"a": [1, 1.0], "b": 0.30000000000000004}'
+    assert canonical({"b": 0.1 + 0.2, "a": [1, 1.0]}) == '{"a": [1, 1.0], "b": 0.30000000000000004}'
     with pytest.raises(ValueError):
-        r.canonical({"a": float("nan")})
+        canonical({"a": float("nan")})
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from ferbench.errors import Busy, DataError, TrainingStopped
-from ferbench.results.store import RunFolder, folder_lock, locate, predictions_name, write_atomic
+from ferbench.files import write_atomic
+from ferbench.results.store import RunFolder, folder_lock, locate, predictions_name
 
 HOLDER = """
 import sys, time
 from pathlib import Path
+from ferbench.files import write_atomic
 from ferbench.results.store import folder_lock
 with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)

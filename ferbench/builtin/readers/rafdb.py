@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ferbench.builtin.readers.common import lines, wrong_folder
-from ferbench.data.decode import AS_SHIPPED, Alignment, box_crop
+from ferbench.data.align import AS_SHIPPED, Alignment, box_crop
 from ferbench.data.reader import Reader
 from ferbench.schema import DatasetSpec, Expression, Sample
 
