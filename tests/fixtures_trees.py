@@ -1,22 +1,51 @@
-"""Tiny trees in the exact layout their owners ship, drawn as plain shapes, with the defects that broke public code."""
+"""Tiny trees in the exact layout their owners ship, drawn by the synthetic faces, with the defects that broke public code.
+
+Larger ones have a module each in ``trees``.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ferbench.builtin.synth.config import SynthConfig
+from ferbench.builtin.synth.reader import SynthReader as synth
+
+
+@dataclass(frozen=True)
+class OwnerTree:
+    """What the common tests of all readers need to know of one. Paths are relative to the tree's root.
+
+    picture: the file of one sample, None where pictures are no files. lists: the annotation files that it cannot do without.
+    inner: a folder inside the tree that a user might give by mistake.
+    """
+
+    spec: str
+    make: Callable[[Path], Path]
+    picture: str | None = None
+    lists: tuple[str, ...] = ()
+    inner: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@cache
+def faces(count: int = 24) -> tuple[Image.Image, ...]:
+    """Synthetic faces, drawn once."""
+    reader = synth("synth-wild", SynthConfig(train=count, val=0, test=0, size=64))
+    return tuple(Image.fromarray(drawn) for drawn in reader.pixels(list(reader.samples())))
+
 
 def picture(seed: int, width: int = 40, height: int = 40) -> Image.Image:
-    """A smooth colour ramp with one block: every seed gives other bytes."""
+    """A synthetic face of this size, tinted by the seed: every seed gives other bytes."""
     rng = np.random.default_rng(seed)
-    down, across = np.mgrid[0:height, 0:width]
-    base = rng.integers(0, 200, 3)
-    pixels = (base + (down * 0.7 + across * 0.3)[:, :, None] * rng.random(3)).clip(0, 255).astype(np.uint8)
-    pixels[height // 4 : height // 2, width // 4 : width // 2] = rng.integers(0, 255, 3)
+    face = np.asarray(faces()[seed % len(faces())].resize((width, height), Image.Resampling.BILINEAR))
+    pixels = (face * rng.uniform(0.6, 1.0, 3) + rng.uniform(0, 60, 3)).clip(0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
 
