@@ -46,7 +46,8 @@ class Request:
 @dataclass(frozen=True)
 class Facts:
     """What can be said of a dataset without its pixels. counts: split → expression ("unlabelled" for none) → images.
-    offers: "factors", "affect", "parsing" where it labels them. ready: prepared on this machine."""
+    offers: "factors", "affect", "parsing" where it labels them. ready: prepared on this machine. evaluated: the split that is
+    scored when nothing else is said."""
 
     reference: Reference
     spec: DatasetSpec
@@ -54,6 +55,7 @@ class Facts:
     factors: Mapping[str, tuple[str, ...]]
     offers: frozenset[str]
     ready: bool
+    evaluated: str
 
     @property
     def name(self) -> str:
@@ -179,11 +181,13 @@ def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
         factors = reader.factor_classes()
         offers = {"factors"} if factors else set()
         offers |= ({"affect"} if affect else set()) | ({"parsing"} if reader.parsing([]) is not None else set())
-        return Facts(reference, spec, counts, factors, frozenset(offers), ready=False)
-    opened = open_set(reference, datasets)
+        return Facts(reference, spec, counts, factors, frozenset(offers), ready=False, evaluated=spec.evaluated)
+    opened = open_set(replace(reference, split=None), datasets)
     offers = {"factors"} if opened.factor_classes else set()
     offers |= ({"affect"} if np.isfinite(opened.affect).any() else set()) | ({"parsing"} if opened.info["parsing"] else set())
-    return Facts(reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True)
+    return Facts(
+        reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True, evaluated=opened.evaluated
+    )
 
 
 def _check_source(facts: Facts, labels: LabelSpace) -> None:
@@ -224,7 +228,7 @@ def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, reg
                 )  # fmt: skip
             continue  # said openly, and scored as the source's own test split
         facts = gather(replace(reference, split=None), registry.datasets)
-        split = reference.split or facts.spec.evaluated
+        split = reference.split or facts.evaluated
         if not facts.images(split, labels):
             if request.targets:
                 raise DataError(
@@ -237,7 +241,7 @@ def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, reg
 
 
 def _own_split(facts: Facts) -> str:
-    return "test" if facts.spec.evaluated == "all" else facts.spec.evaluated
+    return "test" if facts.evaluated == "all" else facts.evaluated
 
 
 def _other_sets(sources: Sequence[Facts], registry: Registry) -> list[Reference]:

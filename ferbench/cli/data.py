@@ -1,4 +1,4 @@
-"""``ferbench data``: what datasets there are, preparing one, checking it, looking at it."""
+"""``ferbench data``: what datasets there are, preparing one, checking it, looking at it. Rarer verbs have modules of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,22 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-@click.group(help="Known and prepared datasets: list, prepare, verify, show.")
+ELSEWHERE: dict[str, str] = {"splits": "data_splits"}
+"""Verbs in modules of their own, imported when they are used: name -> module of this package, whose ``command`` it is."""
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in ELSEWHERE:
+            return super().get_command(ctx, name)
+        found: click.Command = import_module(f"ferbench.cli.{ELSEWHERE[name]}").command
+        return found
+
+
+@click.group(cls=_Verbs, help="Known and prepared datasets: list, prepare, verify, show, splits.")
 def command() -> None:
     pass
 

@@ -1,10 +1,10 @@
-"""What ``--source`` and ``--target`` may say: ``name``, ``name:argument``, ``name?key=value&…``, each with ``@split``."""
+"""What ``--source`` and ``--target`` may say: ``name``, ``name:argument``, ``name?key=value&…``, each with ``@partition``, ``@split``."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ REFERABLE_SPLITS: tuple[str, ...] = ("train", "val", "test", "all")
 
 @dataclass(frozen=True)
 class Reference:
-    """A dataset as a user names it. ``options`` are (key, text) pairs in key order; ``split`` overrides the evaluated one."""
+    """A dataset as a user names it. ``options`` are (key, text) pairs in key order; ``split`` overrides the evaluated one;
+    ``partition`` names another way to split the set."""
 
     name: str
     argument: str = ""
     options: tuple[tuple[str, str], ...] = ()
     split: str | None = None
+    partition: str | None = None
 
     def __str__(self) -> str:
         argument = f":{self.argument}" if self.argument else ""
         options = "?" + "&".join(f"{key}={value}" for key, value in self.options) if self.options else ""
-        return f"{self.name}{argument}{options}{f'@{self.split}' if self.split else ''}"
+        return "".join([self.name, argument, options, *(f"@{word}" for word in (self.partition, self.split) if word)])
 
     def slug(self) -> str:
         """Folder name of the prepared set: the name, and a hash when an argument or options make it one of many."""
@@ -44,15 +46,18 @@ def parse(text: str, datasets: Mapping[str, DatasetSpec] | None = None) -> Refer
 
     Raises RecipeError (malformed), UnknownName (name, option or split that nobody knows).
     """
-    rest, split = _cut_split(text.strip())
+    rest, split = _cut_word(text.strip(), REFERABLE_SPLITS)
+    rest, partition = _cut_word(rest, None)
     rest, options = _cut_options(rest, text)
     name, _, argument = rest.partition(":")
     if not name:
         raise RecipeError("a dataset needs a name", where=repr(text), next="See: ferbench data list")
-    reference = Reference(name, argument, tuple(sorted(options.items())), split)
+    reference = Reference(name, argument, tuple(sorted(options.items())), split, partition)
     if datasets is not None:
         spec = spec_of(reference, datasets)
         config_of(reference, spec)
+        if partition is not None and partition not in spec.partitions:
+            raise UnknownName("split or partition", partition, [*REFERABLE_SPLITS, *spec.partitions], where=text)
     return reference
 
 
@@ -110,16 +115,12 @@ def root_of(reference: Reference) -> Path | None:
     return root
 
 
-def _cut_split(text: str) -> tuple[str, str | None]:
-    """A trailing ``@word``. A path may hold an @ too, so only a known split, or any word after a plain name, counts."""
+def _cut_word(text: str, known: Collection[str] | None) -> tuple[str, str | None]:
+    """A trailing ``@word``: one of ``known``, or any. A path may hold an @ too, so after a colon only a known word counts."""
     head, at, word = text.rpartition("@")
-    if not at:
+    if not at or (word not in known if known is not None else ":" in head):
         return text, None
-    if word in REFERABLE_SPLITS:
-        return head, word
-    if ":" in head:
-        return text, None
-    raise UnknownName("split", word, REFERABLE_SPLITS, where=text)
+    return head, word
 
 
 def _cut_options(rest: str, text: str) -> tuple[str, dict[str, str]]:

@@ -23,7 +23,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import fill, names, records, splits
+from ferbench.data import fill, names, partitions, records, splits
 from ferbench.data.align import Alignment
 from ferbench.data.fill import Filled, Progress
 from ferbench.data.names import Reference
@@ -34,8 +34,8 @@ from ferbench.files import sync
 from ferbench.home import data_home
 from ferbench.schema import DatasetSpec, Finding, Sample
 
-FORMAT = 1
-HOLDOUT_SHARE, TEST_SHARE = 0.1, 0.2
+FORMAT = 2
+TEST_SHARE = 0.2
 
 
 class SetRefused(DataError):
@@ -99,7 +99,7 @@ def prepare(
     if root is not None and not root.exists():
         raise DataError(f"{root} does not exist", where=spec.name)
     job = _Job(
-        spec, replace(reference, split=None), reader, root.absolute() if root else None, partial,
+        spec, replace(reference, split=None, partition=None), reader, root.absolute() if root else None, partial,
         fill.available_cores() if workers is None else max(1, workers), progress or (lambda what, done, total: None),
     )  # fmt: skip
     target = data_home() / reference.slug()
@@ -178,8 +178,21 @@ def _make(job: _Job, building: Path) -> None:
     split_names, holdout, made = make_splits(samples, job.spec)
     table = records.columns(samples, split_names, holdout, filled, base)
     records.save(table, building / "records")
+    _store_partitions(job, samples, split_names, holdout, made, building)
     info = _describe(job, table, findings, made, filled)
     (building / "set.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _store_partitions(
+    job: _Job, samples: Sequence[Sample], split_names: Sequence[str], holdout: NDArray[np.bool_], made: Mapping[str, Any],
+    building: Path,
+) -> None:  # fmt: skip
+    rule = "; ".join([partitions.OWNERS, *(f"{split} made by ferbench: {told['rule']}" for split, told in made.items())])
+    ids = [sample.id for sample in samples]
+    partitions.write(building, partitions.default(job.spec, ids, split_names, holdout.tolist(), rule))
+    if job.spec.partitions:
+        for partition in partitions.offered(job.spec, samples, job.reader.partitions(samples)):
+            partitions.write(building, partition)
 
 
 def _fill(job: _Job, samples: Sequence[Sample], building: Path, findings: list[Finding]) -> Filled:
@@ -233,7 +246,7 @@ def make_splits(samples: Sequence[Sample], spec: DatasetSpec) -> tuple[list[str]
     holdout = np.zeros(len(samples), np.bool_)
     if "val" not in set(split_names) or spec.evaluated == "val":
         train = np.flatnonzero(split_names == "train")
-        chosen = _chosen(train, samples, HOLDOUT_SHARE, "holdout")
+        chosen = _chosen(train, samples, partitions.HOLDOUT_SHARE, "holdout")
         holdout[chosen] = True
         made["holdout"] = _told(ids, chosen)
     return split_names.tolist(), holdout, made

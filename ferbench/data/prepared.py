@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import names
+from ferbench.data import names, partitions, splits
 from ferbench.data.names import Reference
 from ferbench.errors import DataError, NotPrepared
 from ferbench.home import data_home
-from ferbench.schema import DatasetSpec, LabelSpace
+from ferbench.schema import SPLITS, DatasetSpec, LabelSpace
 
 if TYPE_CHECKING:
     from ferbench.data.fill import Progress
@@ -27,7 +27,7 @@ _CACHE_CHUNK = 64
 class PreparedSet:
     """A prepared set on disk. Rows are in the reader's order and never change; all columns speak of rows ``0…n-1``."""
 
-    def __init__(self, folder: Path, spec: DatasetSpec, split: str | None = None) -> None:
+    def __init__(self, folder: Path, spec: DatasetSpec, split: str | None = None, partition: str | None = None) -> None:
         self.folder, self.spec = folder, spec
         try:
             self.info: dict[str, Any] = json.loads((folder / "set.json").read_text(encoding="utf-8"))
@@ -35,9 +35,12 @@ class PreparedSet:
             raise DataError(f"set.json cannot be read ({error})", where=str(folder), next=_how_to(spec)) from None
         self.name: str = self.info["name"]
         self.spec_kind: str = self.info["kind"]
+        self.partition = None if partition is None else partitions.read(folder, partition)
         self.fingerprint: str = self.info["fingerprint"]
+        if self.partition is not None:  # other rows are trained on: other data
+            self.fingerprint = splits.digest(f"{self.fingerprint}\n{self.partition.sha256}")
         self.factor_classes: dict[str, tuple[str, ...]] = {k: tuple(v) for k, v in self.info["factor_classes"].items()}
-        self.evaluated: str = split or spec.evaluated
+        self.evaluated: str = split or (spec.evaluated if self.partition is None else self.partition.evaluated)
         """The split that is scored when this set is a target: the reference's ``@split``, else the spec's."""
 
     def __len__(self) -> int:
@@ -92,7 +95,18 @@ class PreparedSet:
 
     @cached_property
     def _split_names(self) -> NDArray[np.str_]:
-        return np.array(self.column("split"), np.str_)
+        if self.partition is None:
+            return np.array(self.column("split"), np.str_)
+        of = {one: split for split in SPLITS for one in self.partition.parts.get(split, ())}
+        return np.array([of.get(one, "") for one in self.ids], np.str_)
+
+    @cached_property
+    def _held(self) -> NDArray[np.bool_] | None:
+        """The part of train that is held out; None where val serves."""
+        if self.partition is None:
+            return self._numbers("holdout", np.bool_) if "holdout" in self.info["made"] else None
+        held = set(self.partition.parts.get("holdout", ()))
+        return np.array([one in held for one in self.ids], np.bool_) if held else None
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Rows of "train", "val", "test", "all", "holdout" or "train-holdout" (train without its held-out part).
@@ -101,12 +115,11 @@ class PreparedSet:
         "train-holdout" is all of train.
         """
         if split == "all":
-            return np.arange(len(self), dtype=np.int64)
+            return np.arange(len(self), dtype=np.int64) if self.partition is None else np.flatnonzero(self._split_names != "")
         if split in ("holdout", "train-holdout"):
-            held = self._numbers("holdout", np.bool_)
-            if "holdout" not in self.info["made"]:
+            if self._held is None:
                 return self.rows("val" if split == "holdout" else "train")
-            return np.flatnonzero(held if split == "holdout" else (self._split_names == "train") & ~held)
+            return np.flatnonzero(self._held if split == "holdout" else (self._split_names == "train") & ~self._held)
         if split not in ("train", "val", "test"):
             raise DataError(f"no split {split!r}; there are train, val, test, all, holdout, train-holdout", where=self.name)
         return np.flatnonzero(self._split_names == split)
@@ -131,7 +144,13 @@ class PreparedSet:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Images per split and expression."""
-        return {split: dict(row) for split, row in self.info["counts"].items()}
+        if self.partition is None:
+            return {split: dict(row) for split, row in self.info["counts"].items()}
+        from ferbench.data import records
+
+        return {
+            split: row for split, row in records.count(self._split_names.tolist(), self.column("expression")).items() if split
+        }
 
     # pixels
 
@@ -191,7 +210,7 @@ def open_set(reference: Reference | str, datasets: Mapping[str, DatasetSpec], *,
         return _first_use(reference, spec, folder, progress)
     if not (folder / "set.json").exists():
         raise not_prepared(spec)
-    return PreparedSet(folder, spec, reference.split)
+    return PreparedSet(folder, spec, reference.split, reference.partition)
 
 
 def is_prepared(reference: Reference | str) -> bool:
@@ -217,7 +236,7 @@ def _first_use(reference: Reference, spec: DatasetSpec, folder: Path, progress: 
     found = _fresh(reference, spec, folder)
     if found is None:
         prepare.prepare(spec, reference, progress=progress, wait=True, unless=lambda: _fresh(reference, spec, folder) is not None)
-        found = PreparedSet(folder, spec, reference.split)
+        found = PreparedSet(folder, spec, reference.split, reference.partition)
     return found
 
 
@@ -228,7 +247,7 @@ def _fresh(reference: Reference, spec: DatasetSpec, folder: Path) -> PreparedSet
     root = names.root_of(reference)
     if not (folder / "set.json").exists():
         return None
-    found = PreparedSet(folder, spec, reference.split)
+    found = PreparedSet(folder, spec, reference.split, reference.partition)
     if found.info["format"] != prepare.FORMAT or found.info["reader"]["version"] != names.reader_of(reference, spec).version:
         return None
     if root is not None and found.info["source"] != prepare.source_signature(root.absolute(), found.column("file")):

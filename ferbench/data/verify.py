@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ferbench.data import decode, fill, records, splits
+from ferbench.data import decode, fill, partitions, records, splits
 from ferbench.data.decode import Unreadable
 from ferbench.data.fill import Progress
 from ferbench.data.prepared import PreparedSet
@@ -31,7 +31,13 @@ def verify(
         table = {name: prepared.column(name) for name in prepared.table.column_names}
     except DataError as error:
         return [Finding("error", "records", error.what)]
-    found = [*_labels(prepared, table), *_layout(prepared), *_made_splits(prepared, table), *_known(prepared, table)]
+    found = [
+        *_labels(prepared, table),
+        *_layout(prepared),
+        *_made_splits(prepared, table),
+        *_partitions(prepared),
+        *_known(prepared, table),
+    ]
     if deep and not any(finding.level == "error" for finding in found):
         tell = progress or (lambda what, done, total: None)
         cores = fill.available_cores() if workers is None else workers
@@ -99,6 +105,23 @@ def _made_splits(prepared: PreparedSet, table: dict[str, list[Any]]) -> list[Fin
         if shared:
             what = f"{len(shared)} subjects are in both: {', '.join(shared[:3])}{', …' if len(shared) > 3 else ''}"
             found.append(Finding("warning", f"splits {one} and {two}", what))
+    return found
+
+
+def _partitions(prepared: PreparedSet) -> list[Finding]:
+    """Every stored partition has its hash, and those that promise it cut between subjects."""
+    found = []
+    subject = dict(zip(prepared.ids, prepared.subjects, strict=True))
+    for name in partitions.names(prepared.folder):
+        try:
+            parts = partitions.read(prepared.folder, name).parts
+        except DataError as error:
+            found.append(_error(f"partition {name}", error.what))
+            continue
+        if not {one for ids in parts.values() for one in ids} <= set(subject):
+            found.append(_error(f"partition {name}", "names samples that the set does not have"))
+        elif name in splits.FOLDS and {subject[i] for i in parts["train"]} & {subject[i] for i in parts["test"]}:
+            found.append(_error(f"partition {name}", "a subject is in train and in test"))
     return found
 
 
