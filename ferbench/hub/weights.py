@@ -6,30 +6,22 @@ the sha256 of the file. From then on the same reference reads the same bytes, on
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from ferbench.errors import WeightsError
-from ferbench.home import home
+from ferbench.hub import client
+from ferbench.hub.client import ELSEWHERE, HEX40, MODEL, sha256_of, told
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _REFERENCE = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<file>[^@]+))?")
-_HEX40 = re.compile(r"[0-9a-f]{40}")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npz", ".tar")
-ELSEWHERE = "Use --weights random, --weights FILE.safetensors, or connect once"
 
 
 @dataclass(frozen=True)
@@ -113,31 +105,18 @@ def fetch(reference: str, *, offline: bool | None = None) -> Fetched:
     """
     wanted = parse(reference)
     if offline is None:
-        offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    pin = _pins().get(str(wanted))
+        offline = client.switched_off()
+    pin = client.pins().get(str(wanted))
     if pin is None:
         if offline:
             raise WeightsError("not on this machine, and the Hub is switched off", where=reference, next=ELSEWHERE)
-        with _told(reference):
+        with told(reference, MODEL):
             pin = _resolve(wanted, reference)
-    with _told(reference):
+    with told(reference, MODEL):
         path = _download(wanted.repo, pin["file"], pin["revision"], offline)
-    found = sha256_of(path)
-    if pin.get("sha256") and found != pin["sha256"]:
-        _forget(path)
-        raise WeightsError(
-            f"sha256 of {pin['file']} is {found[:12]}…, and it should be {pin['sha256'][:12]}…; the copy was removed",
-            where=reference,
-            next="Run again to download it anew",
-        )
-    _pin(str(wanted), {**pin, "sha256": found})
+    found = client.check(path, pin.get("sha256", ""), name=pin["file"], where=reference, kind=MODEL)
+    client.pin(str(wanted), {**pin, "sha256": found})
     return Fetched(path, wanted.repo, pin["revision"], found, pin.get("licence", ""))
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _resolve(wanted: Reference, reference: str) -> dict[str, str]:
@@ -146,7 +125,7 @@ def _resolve(wanted: Reference, reference: str) -> dict[str, str]:
 
     info = HfApi().model_info(wanted.repo, revision=wanted.revision, files_metadata=True)
     revision = str(info.sha)
-    if not _HEX40.fullmatch(revision):
+    if not HEX40.fullmatch(revision):
         raise WeightsError(f"the Hub names revision {revision!r}, which is no 40-hex commit", where=reference)
     files = {item.rfilename: item for item in info.siblings or []}
     safe = sorted(name for name in files if name.endswith(".safetensors"))
@@ -171,93 +150,6 @@ def _download(repo: str, file: str, revision: str, offline: bool) -> Path:
     from huggingface_hub import hf_hub_download
 
     return Path(hf_hub_download(repo, file, revision=revision, local_files_only=offline))
-
-
-def _forget(path: Path) -> None:
-    """Remove a cached file and the blob behind it, so that the next download starts clean."""
-    blob = path.resolve()
-    path.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
-
-
-@contextmanager
-def _told(reference: str) -> Iterator[None]:
-    """Turns whatever the Hub's client raises into one line that says what to do."""
-    try:
-        yield
-    except WeightsError:
-        raise
-    except Exception as problem:  # the client raises many kinds; what is none of them goes on as it is
-        said = _explain(problem)
-        if said is None:
-            raise
-        raise WeightsError(said[0], where=reference, next=said[1]) from problem
-
-
-def _explain(problem: Exception) -> tuple[str, str] | None:
-    """What happened and what to do, or None for what is no fault of the user, the Hub or the line."""
-    from huggingface_hub import errors
-
-    status = _status(problem)
-    if isinstance(problem, errors.GatedRepoError) or status == 403:
-        return "its owner lets in only who asked (403)", "Ask on its page, then set HF_TOKEN"
-    if isinstance(problem, errors.RepositoryNotFoundError) or status == 401:
-        return f"no such model, or it is private ({status})", "Check the name; for a private one set HF_TOKEN"
-    if isinstance(problem, errors.RevisionNotFoundError):
-        return "no such revision (404)", "Use a branch, a tag or a 40-hex commit of that repository"
-    if status == 404:
-        return "no such file at that revision (404)", ELSEWHERE
-    if isinstance(problem, errors.HFValidationError):
-        return f"no name of a Hub model: {str(problem).splitlines()[0]}", "It is owner/name"
-    if status is not None:
-        return f"the Hub answered {status}", f"Try again later. {ELSEWHERE}"
-    if isinstance(problem, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled):
-        return "not on this machine, and the Hub cannot be reached", ELSEWHERE
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "no space left for the download", "Free some, or move the cache with HF_HOME"
-    if isinstance(problem, OSError) or type(problem).__module__.startswith(("httpx", "httpcore")):
-        return f"the download broke off, or the Hub cannot be reached ({type(problem).__name__})", f"Try again. {ELSEWHERE}"
-    return None
-
-
-def _status(problem: BaseException | None) -> int | None:
-    """The Hub's status behind an error of its client, which may wrap it once or twice."""
-    while problem is not None:
-        status = getattr(getattr(problem, "response", None), "status_code", None)
-        if status is not None:
-            return int(status)
-        problem = problem.__cause__
-    return None
-
-
-def _pin_file() -> Path:
-    return home() / "pins.json"
-
-
-def _pins() -> dict[str, dict[str, str]]:
-    path = _pin_file()
-    if not path.exists():
-        return {}
-    try:
-        pins: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: pin for name, pin in pins.items() if pin["revision"] and pin["file"]}
-    except (ValueError, AttributeError, KeyError, TypeError) as problem:
-        raise WeightsError(
-            f"cannot be read ({problem})", where=str(path), next="Repair or remove it; pins are made anew"
-        ) from problem
-
-
-def _pin(name: str, pin: Mapping[str, str]) -> None:
-    path = _pin_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        pins = _pins()
-        if pins.get(name) == pin:
-            return
-        pins[name] = dict(pin)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(part, path)
 
 
 def load_weights(
