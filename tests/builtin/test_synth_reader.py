@@ -25,7 +25,7 @@ def few(profile: str = "synth-wild", **options: object) -> tuple[SynthReader, li
 
 
 def test_listing_the_sets_imports_no_torch() -> None:
-    code = "import sys, ferbench.builtin.synth.specs as s; assert len(s.SPECS) == 7; assert 'torch' not in sys.modules"
+    code = "import sys, ferbench.builtin.synth.specs as s; assert len(s.SPECS) == 8; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -61,33 +61,44 @@ _IDLE = {25: 0.18, 43: 0.12, 12: 0.12, 4: 0.10, 1: 0.10, 15: 0.08, 24: 0.08}
 """How strongly units stray when nothing is expressed: talking, blinking, squinting. These are the near-misses."""
 
 
-def activations(of: Draws, expression: NDArray[np.int64], intensity: Floats, blend: float = 0.15) -> dict[int, Floats]:
+def activations(
+    of: Draws, expression: NDArray[np.int64], intensity: Floats, blend: float = 0.15, mixed: tuple[float, float] = (0.1, 0.3),
+    lean: float | None = None,
+) -> dict[int, Floats]:  # fmt: skip
     """Strength of each unit in [0, 1.3], [B, 2] (left and right of the picture), of expressions given as index into ``DRAWN``.
 
     A unit takes part by its probability; those that make an expression what it is always do, so that the label stays true.
-    A share ``blend`` of faces mixes in up to three tenths of a second expression, and every face strays a little.
+    A share ``blend`` of faces mixes in ``mixed`` (low, high) of a second expression, and every face strays a little. ``lean``:
+    how much weaker one side moves; None: a little, at random, each unit by itself.
     """
     other = (expression + 1 + of.choice("blend.with", [1.0] * 6)) % 7
-    share = of.chance("blend", blend) * of.between("blend.share", 0.1, 0.3) * intensity
-    lean = of.bell("asymmetry", 0.07)
+    share = of.chance("blend", blend) * of.between("blend.share", *mixed) * intensity
+    drawn = of.bell("asymmetry", 0.07)
+    weak = None if lean is None else 1.0 - lean * _side(of, "asymmetry.side")
     out: dict[int, Floats] = {}
     for column, unit in enumerate(UNITS):
         name = f"au{unit}"
         part = of.chance(name, _PROBABILITY[expression, column])
         strength = part * _STRENGTH[expression, column] * intensity * of.between(name + ".size", 0.75, 1.15)
-        mixed = _PROBABILITY[other, column] * _STRENGTH[other, column] * share
+        mixed_in = _PROBABILITY[other, column] * _STRENGTH[other, column] * share
         idle = _IDLE.get(unit, 0.04) * of.between(name + ".idle", 0.0, 1.0) * of.chance(name + ".stray", 0.35)
-        whole = np.maximum(np.maximum(strength, mixed), idle)
-        tilt = np.clip(lean + of.bell(name + ".tilt", 0.06), -0.35, 0.35)
-        out[unit] = np.stack([whole * (1.0 - tilt), whole * (1.0 + tilt)], axis=1)
+        whole = np.maximum(np.maximum(strength, mixed_in), idle)
+        tilt = np.clip(drawn + of.bell(name + ".tilt", 0.06), -0.35, 0.35)
+        both = np.stack([1.0 - tilt, 1.0 + tilt], axis=1) if weak is None else weak
+        out[unit] = whole[:, None] * both
     return _one_sided(of, expression, out)
+
+
+def _side(of: Draws, name: str) -> Floats:
+    """[B, 2]: 1 on the side that is drawn, 0 on the other."""
+    right = of.chance(name, 0.5)
+    return np.stack([1.0 - right, right], axis=1)
 
 
 def _one_sided(of: Draws, expression: NDArray[np.int64], units: dict[int, Floats]) -> dict[int, Floats]:
     """Contempt pulls one corner of the mouth; the other keeps a trace."""
     contempt = (expression == DRAWN.index(Expression.CONTEMPT)).astype(np.float64)
-    right = of.chance("contempt.side", 0.5)
-    keep = np.stack([1.0 - right, right], axis=1)
+    keep = _side(of, "contempt.side")
     for unit in (2, 10, 12, 14):
         units[unit] = units[unit] * (1.0 - contempt[:, None] * (1.0 - keep) * 0.9)
     return units

@@ -41,7 +41,9 @@ def ear(at: Planes, k: Knobs, side: int, px: Tensor) -> None:
 
 def beard(at: Planes, k: Knobs, px: Tensor) -> None:
     """Beard and stubble, a veil over jaw and upper lip."""
-    jaw = ((at.Y - k["nose_y"] - 0.05 - bump(at.X.abs() - 0.52) * 0.16) * 6.0).clamp_(0.0, 1.0)
+    aside = at.X.abs()
+    edge = bump((aside - 0.46) * 2.4) * 0.20 - (aside - 0.62).clamp_(min=0.0) * 1.1  # a moustache, bare cheeks, whiskers
+    jaw = ((at.Y - k["nose_y"] - 0.06 - edge) * 7.0).clamp_(0.0, 1.0)
     at.paint(jaw * at.inside * (k["beard"] * 0.82), k.colour("hair") * 0.8)
 
 

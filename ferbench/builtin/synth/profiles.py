@@ -27,10 +27,12 @@ class Profile:
 
     subjects: how many people train, val and test draw from; ``shared`` takes the first group for every split. yaw, pitch,
     roll: widest angle in degrees; the middle is likelier, unless ``even``. size: half a face's width as a part of half the
-    picture. intensity: of expressions. accent: (unit, factor) pairs, the display rules of those pictured. glasses, shades,
-    mask, hand: share of people or pictures that have them. backdrop: 0 is a plain wall; gaudy: how colourful it is.
-    resolution: pixels the camera sees, None for all. blur, grain: (low, high). gain: per channel. noise: share of wrong labels
-    in train and val; tail: weight of each basic expression in train and val.
+    picture. intensity: of expressions. blend: share of faces that mix in a second expression, ``mixed``: how much of it. lean:
+    how much weaker one side of the face is, None for a little and at random. accent: (unit, factor) pairs, the display rules of
+    those pictured. glasses, shades, mask, hand: share of people or pictures that have them. backdrop: 0 is a plain wall; gaudy:
+    how colourful it is. resolution: pixels the camera sees, None for all. blur, grain: (low, high). gain: per channel. noise:
+    share of wrong labels in train and val; tail: weight of each basic expression in train and val. frames: length of a clip, 0
+    for single pictures.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Profile:
     lights: tuple[float, ...] = (3.0, 1.0, 1.8, 1.8, 1.5, 0.6, 0.4, 0.4)
     intensity: tuple[float, float] = (0.6, 1.1)
     blend: float = 0.15
+    mixed: tuple[float, float] = (0.1, 0.3)
+    lean: float | None = None
     accent: tuple[tuple[int, float], ...] = ()
     glasses: float = 0.12
     shades: float = 0.02
@@ -69,6 +73,7 @@ class Profile:
     overlay: float = 0.0
     noise: float = 0.0
     tail: tuple[float, ...] | None = None
+    frames: int = 0
 
 
 _EVEN = (1.0, 0, 0, 0, 0, 0, 0, 0)
@@ -88,8 +93,8 @@ PROFILES: dict[str, Profile] = {
             "synth-film",
             "stills of films: dark, graded, turned away, blurred",
             subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=48, pitch=20, roll=16, size=(0.66, 0.86), shift=0.09,
-            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.6, 1.6), intensity=(0.5, 1.0), glasses=0.06, hand=0.04,
-            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.55, 0.85), contrast=(1.0, 1.2), cast=0.08,
+            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.2, 1.2), intensity=(0.5, 1.0), glasses=0.06, hand=0.04,
+            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.7, 1.0), contrast=(1.0, 1.2), cast=0.08,
             blur=(0.15, 0.75), grain=(0.02, 0.05), vignette=0.5,
         ),
         Profile(
@@ -119,6 +124,11 @@ PROFILES: dict[str, Profile] = {
             "everyday pictures of sixty people who appear in train and val alike, for learning the disturbance factors",
             subjects=(60, 60, 60), shared=True, sizes=(1200, 240, 0),
             yaw=50, even=True, lights=(1,) * 8,
+        ),
+        Profile(
+            "synth-video",
+            "clips of everyday life, 24 frames from neutral to an expression and back, labelled frame by frame",
+            subjects=(100, 20, 40), sizes=(2688, 672, 1344), frames=24,
         ),
     )
 }  # fmt: skip

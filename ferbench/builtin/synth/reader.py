@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ferbench.builtin.synth.config import SynthConfig
 from ferbench.builtin.synth.expressions import DRAWN, affect
-from ferbench.builtin.synth.factors import cast, subjects
+from ferbench.builtin.synth.factors import cast, clip_of, subjects
 from ferbench.builtin.synth.landmarks import landmarks
 from ferbench.builtin.synth.profiles import AGES, GENDERS, LIGHTS, POSES, PROFILES, RACES
 from ferbench.builtin.synth.scene import Scene, scene
@@ -34,15 +34,17 @@ class SynthReader(Reader):
     """Reads nothing: a sample's image token is all that is needed to draw it.
 
     A token is ``profile/split/number`` and, where options differ from the defaults, ``?name=value&…``; the same token gives
-    the same bytes on every machine, in any batch. ``device`` may be set to draw elsewhere than on the CPU.
+    the same bytes on every machine, in any batch. Of videos the number counts frames, clip after clip. ``device`` may be set to
+    draw elsewhere than on the CPU.
     """
 
     rooted = False
-    version = "1"
+    version = "2"
 
     def __init__(self, profile: str, config: SynthConfig | None = None) -> None:
         super().__init__()
-        self.profile, self.config = PROFILES[profile], config or SynthConfig()
+        self.config = config or SynthConfig()
+        self.profile = self.config.over(PROFILES[profile])
         self.device = "cpu"
 
     def samples(self, root: Path | None = None) -> Iterator[Sample]:
@@ -88,11 +90,14 @@ class SynthReader(Reader):
         suffix = self.config.token()
         for row, number in enumerate(numbers):
             token = f"{self.profile.name}/{split}/{number:05d}{suffix}"
+            clip, frame = clip_of(self.profile, number)
+            moving = self.profile.frames > 0
             yield Sample(
                 id=token, image=token, expression=DRAWN[who.label[row]], domain=self.profile.name, split=split,
                 subject=who.subject[row], factors=who.factors(row),
                 valence=float(feeling[row, 0]), arousal=float(feeling[row, 1]),
                 landmarks=tuple((float(x), float(y)) for x, y in points[row]), parsing=token,
+                video=f"{self.profile.name}/{split}/clip-{clip:04d}{suffix}" if moving else None, frame=frame if moving else None,
             )  # fmt: skip
 
     def _drawn(self, samples: Sequence[Sample], draw: Callable[..., Tensor]) -> list[NDArray[np.uint8]]:

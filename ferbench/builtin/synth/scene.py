@@ -16,8 +16,9 @@ Scene = dict[str, Floats]
 
 def scene(cast: Cast) -> Scene:
     """All knobs of ``cast``: [B], [B, 2] by side of the picture or [B, 3] by colour channel; quantised."""
-    units = activations(cast.of, cast.expression, cast.intensity, cast.profile.blend)
-    accent = dict(cast.profile.accent)
+    display = cast.profile
+    units = activations(cast.of, cast.expression, cast.intensity, display.blend, display.mixed, display.lean)
+    accent = dict(display.accent)
     units = {unit: units[unit] * accent.get(unit, 1.0) for unit in UNITS}
     rest = at_rest(cast)
     face = {**rest, **moved(rest, units, cast.of)}
@@ -101,8 +102,8 @@ def _style(cast: Cast) -> Scene:
         "saturation": of.between("saturation", *profile.saturation),
         "blur": of.between("blur", *profile.blur),
         "grain": of.between("grain", *profile.grain),
-        "grain_x": np.floor(of.unit("grain_x") * 256),
-        "grain_y": np.floor(of.unit("grain_y") * 256),
+        "grain_x": np.floor(cast.each.unit("grain_x") * 256),
+        "grain_y": np.floor(cast.each.unit("grain_y") * 256),
         "vignette": np.full(len(of), profile.vignette),
         **_overlay(of, profile),
     }

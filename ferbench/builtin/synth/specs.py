@@ -7,7 +7,7 @@ from functools import partial
 from ferbench.builtin.synth.config import SynthConfig
 from ferbench.builtin.synth.profiles import PROFILES
 from ferbench.data.reader import Reader
-from ferbench.schema import FACTORS, DatasetSpec
+from ferbench.schema import FACTORS, DatasetSpec, Expression
 
 
 def _reader(profile: str, config: SynthConfig | None = None) -> Reader:
@@ -30,7 +30,8 @@ SPECS: tuple[DatasetSpec, ...] = tuple(
         factors=FACTORS,
         evaluated="test" if profile.sizes[2] else "val",
         certainty="A",
-        auxiliary=profile.shared,
+        classes=tuple(Expression)[:8],
+        auxiliary=profile.shared or profile.frames > 0,  # such a set is a target only where it is named
     )
     for profile in PROFILES.values()
 )
