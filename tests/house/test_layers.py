@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What a package or module of the core may import, beside itself. A dotted name allows that module alone."""
 
-TOP = {"run", "recording", "describe", "machine", "report", "cli", "__main__", "__init__"}
+TOP = {"run", "recording", "describe", "machine", "report", "study", "cli", "__main__", "__init__"}
 """They see both ends. Nobody below imports them."""
 
 
