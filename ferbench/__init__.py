@@ -1,7 +1,7 @@
 """ferbench: a benchmark suite for cross-domain facial expression recognition.
 
-This module is the public surface: a plugin imports from here and from nowhere else inside ferbench. Names that need torch are
-loaded on first use, so importing ferbench stays light.
+This module is the public surface: a plugin imports from here and from nowhere else inside ferbench. Names are loaded on first use,
+so importing ferbench costs nothing.
 """
 
 from __future__ import annotations
@@ -9,21 +9,36 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ferbench.errors import AssemblyRefused, DataError, FerbenchError, RecipeError, WeightsError
-from ferbench.hookspecs import hookimpl
-from ferbench.schema import FACTORS, LABEL_SPACES, PARSING_CLASSES, DatasetSpec, Expression, Finding, LabelSpace, Sample, Spec
-
 if TYPE_CHECKING:
     from ferbench.data.reader import Reader
+    from ferbench.errors import AssemblyRefused, DataError, FerbenchError, RecipeError, WeightsError
     from ferbench.flow import Batch, Features, Inputs, Output, Parts, Progress, TokenMask
+    from ferbench.hookspecs import hookimpl
     from ferbench.method.backbone import Backbone
     from ferbench.method.component import Component, Site
     from ferbench.method.critics import discriminator_loss, grad_reverse, mine_bound
     from ferbench.method.disentangler import Disentangler
     from ferbench.method.head import Head
     from ferbench.method.masking import Masking
+    from ferbench.schema import FACTORS, LABEL_SPACES, PARSING_CLASSES, DatasetSpec, Expression, Finding, LabelSpace, Sample, Spec
 
 _LAZY = {
+    **{name: "ferbench.errors" for name in ("AssemblyRefused", "DataError", "FerbenchError", "RecipeError", "WeightsError")},
+    **{
+        name: "ferbench.schema"
+        for name in (
+            "FACTORS",
+            "LABEL_SPACES",
+            "PARSING_CLASSES",
+            "DatasetSpec",
+            "Expression",
+            "Finding",
+            "LabelSpace",
+            "Sample",
+            "Spec",
+        )
+    },
+    "hookimpl": "ferbench.hookspecs",
     "Reader": "ferbench.data.reader",
     **{name: "ferbench.flow" for name in ("Batch", "Features", "Inputs", "Output", "Parts", "Progress", "TokenMask")},
     **{name: "ferbench.method.component" for name in ("Component", "Site")},

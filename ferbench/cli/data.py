@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-ELSEWHERE: dict[str, str] = {"splits": "data_splits"}
+ELSEWHERE: dict[str, str] = {"splits": "data_splits", "factors": "data_factors", "scan": "data_scan", "probe": "data_probe"}
 """Verbs in modules of their own, imported when they are used: name -> module of this package, whose ``command`` it is."""
 
 
@@ -35,7 +35,7 @@ class _Verbs(click.Group):
         return found
 
 
-@click.group(cls=_Verbs, help="Known and prepared datasets: list, prepare, verify, show, splits.")
+@click.group(cls=_Verbs, help="Known and prepared datasets: list, prepare, verify, show, splits, factors, scan, probe.")
 def command() -> None:
     pass
 
@@ -62,7 +62,14 @@ def list_(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--from", "source", type=click.Path(path_type=Path), help="The folder as its owner ships it.")
 @click.option("--allow-partial", is_flag=True, help="Accept a copy with errors; every result will say so.")
-def prepare(name: str, source: Path | None, allow_partial: bool) -> None:
+@click.option("--align", help="as-shipped, box-crop:MARGIN, resize:SIDE or five-point:TEMPLATE:SIDE; a set of its own.")
+@click.option("--detector", help="Who finds the faces: package.module:function, which gets the model's path.")
+@click.option("--detector-model", type=click.Path(path_type=Path, dir_okay=False), help="The detector's model.")
+@click.option("--detector-sha256", default="", help="sha256 that the model must have.")
+def prepare(
+    name: str, source: Path | None, allow_partial: bool, align: str | None, detector: str | None, detector_model: Path | None,
+    detector_sha256: str,
+) -> None:  # fmt: skip
     """Decode every picture once, check counts and files, and store the set.
 
     NAME is a dataset, folder:DIR, manifest:FILE, or the common name of several sets in one folder (muxspace).
@@ -72,18 +79,26 @@ def prepare(name: str, source: Path | None, allow_partial: bool) -> None:
     from ferbench.data.prepare import prepare as make
 
     datasets = _datasets()
+    finder = None
+    if detector is not None:
+        from ferbench.data import detect
+
+        finder = detect.load(detector, detector_model or Path("(no --detector-model)"), detector_sha256)
+    asked = "&".join(f"{key}={value}" for key, value in (("align", align), ("detector", detector)) if value)
     for member in _members(name, datasets):
-        reference = names.parse(member, datasets)
+        reference = names.parse(member + (("&" if "?" in member else "?") + asked if asked else ""), datasets)
         spec = names.spec_of(reference, datasets)
         try:
             with _progress(f"prepare {spec.name}") as tell:
-                made = make(spec, reference, source, partial=allow_partial, progress=tell)
+                made = make(spec, reference, source, partial=allow_partial, progress=tell, detector=finder)
         except SetRefused as refused:
             _print_findings(refused.findings, err=True)
             raise
         _print_findings(_stored_findings(made), err=True)
         _print_counts(made)
-        marks = [f"{made.info['unreadable']:,} unreadable"] if made.info["unreadable"] else []
+        _print_about(made)
+        lost = made.info["unreadable"]
+        marks = [f"{lost:,} unreadable or not placed (coverage {1 - lost / len(made):.1%}; they count as errors)"] if lost else []
         marks += ["PARTIAL"] if made.info["partial"] else []
         made_here = [f"{split} split made here ({told['images']:,} images)" for split, told in made.info["made"].items()]
         click.echo("; ".join([f"{spec.name}: {len(made):,} images", *marks, *made_here, f"fingerprint {made.fingerprint[:12]}"]))
@@ -119,10 +134,10 @@ def verify(name: str, deep: bool, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write a contact sheet, as PNG.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write a contact sheet: .png or .html.")
 def show(name: str, out: Path | None) -> None:
     """Images per split and class, and a contact sheet."""
-    from ferbench.data.show import contact_sheet
+    from ferbench.data.show import contact_page, contact_sheet
 
     found = _open(name)
     for prepared in found:
@@ -131,9 +146,11 @@ def show(name: str, out: Path | None) -> None:
         click.echo(
             f"{prepared.name}: {info['kind']}, {info['alignment']}, prepared {info['prepared']}, {prepared.fingerprint[:12]}"
         )
+        _print_about(prepared)
         if out is not None:
             place = out if len(found) == 1 else out.with_name(f"{out.stem}-{prepared.name}{out.suffix}")
-            click.echo(f"contact sheet: {contact_sheet(prepared, place)}")
+            sheet = contact_page if place.suffix.lower() in (".html", ".htm") else contact_sheet
+            click.echo(f"contact sheet: {sheet(prepared, place)}")
 
 
 def _datasets() -> dict[str, DatasetSpec]:
@@ -216,6 +233,12 @@ def _print_counts(prepared: PreparedSet) -> None:
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
     _console().print(table)
+
+
+def _print_about(prepared: PreparedSet) -> None:
+    """What the source says of itself, where it does: licence, citation, revision."""
+    for key, value in prepared.info.get("about", {}).items():
+        click.echo(f"{key}: {value}")
 
 
 def _console() -> Any:

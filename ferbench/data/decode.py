@@ -3,21 +3,25 @@
 One rule per case, the same on every machine: grey is repeated three times; alpha and palette are dropped to RGB; CMYK is
 converted by Pillow (Adobe's inverted form included); 16-bit grey keeps its high byte, as Pillow does for 16-bit colour; an
 EXIF orientation is applied, so pictures stand upright; of several frames the first counts. Floating-point pictures, pictures
-of more than MAX_PIXELS and anything damaged raise Unreadable. torch is imported inside functions.
+of more than MAX_PIXELS and anything damaged raise Unreadable. torch and numpy are imported inside functions.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+    Pixels = NDArray[np.uint8]
+else:
+    Pixels = Any  # a name for annotations; numpy would cost every command a tenth of a second
 
 MAX_PIXELS = 89_478_485
 """Pillow's own warning threshold (256 MiB as RGB): larger headers are decompression bombs, not faces."""
@@ -33,6 +37,8 @@ class Unreadable(Exception):
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     """[H, W, 3] to [height, width, 3]: bilinear with antialiasing, in uint8 (within one level of Pillow's BILINEAR)."""
+    import numpy as np
+
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)
     import torch
@@ -42,21 +48,25 @@ def resize(pixels: Pixels, height: int, width: int) -> Pixels:
     pixels = pixels if pixels.flags.writeable else pixels.copy()  # torch takes no read-only memory
     image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # [1, 3, H, W]; in this order of steps torch sees channels-last
     made = interpolate(image, (height, width), mode="bilinear", antialias=True, align_corners=False)
-    return np.ascontiguousarray(made[0].permute(1, 2, 0).numpy())
+    out: Pixels = made[0].permute(1, 2, 0).contiguous().numpy()
+    return out
 
 
 def read(path: Path | str) -> bytearray:
     """The file's bytes. Raises Unreadable when it is missing, empty, or no ordinary file."""
     try:
-        with open(path, "rb") as file:
-            data = bytearray(file.read())
+        with open(path, "rb", buffering=0) as file:
+            data = bytearray(os.fstat(file.fileno()).st_size)
+            view, got = memoryview(data), 0
+            while got < len(data) and (more := file.readinto(view[got:])):  # into place, while other threads go on
+                got += more
     except FileNotFoundError:
         raise Unreadable("missing") from None
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
-    if not data:
+    if not got:
         raise Unreadable("zero bytes")
-    return data
+    return data if got == len(data) else data[:got]
 
 
 def size(path: Path | str) -> tuple[int, int]:
@@ -107,11 +117,12 @@ def _decode_jpeg(data: bytearray) -> Pixels | None:
         image: Any = decode_jpeg(torch.frombuffer(data, dtype=torch.uint8), mode=ImageReadMode.RGB)
     except (ImportError, RuntimeError):  # torchvision means to drop its decoders one day; Pillow gives the same pixels
         return None
-    pixels: Pixels = image.permute(1, 2, 0).numpy()
-    return np.ascontiguousarray(pixels)
+    pixels: Pixels = image.permute(1, 2, 0).contiguous().numpy()  # torch copies while other threads go on; numpy would hold them
+    return pixels
 
 
 def _decode_pillow(data: bytearray) -> Pixels:
+    import numpy as np
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -130,6 +141,7 @@ def _decode_pillow(data: bytearray) -> Pixels:
 
 
 def _rgb(image: object) -> object:
+    import numpy as np
     from PIL import Image
 
     assert isinstance(image, Image.Image)  # noqa: S101 - narrows the type; exif_transpose is typed loosely

@@ -19,9 +19,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import align, decode
-from ferbench.data.align import Alignment, Frame, Undetected
+from ferbench.data import decode
+from ferbench.data import frames as framing
+from ferbench.data.align import Alignment, Undetected
 from ferbench.data.decode import Pixels, Unreadable
+from ferbench.data.frames import Frame
+from ferbench.data.journal import Journal
 from ferbench.data.reader import Reader
 from ferbench.errors import DataError
 from ferbench.schema import Finding, Sample
@@ -66,7 +69,7 @@ def probe(
             if isinstance(sample.image, Path):
                 _inside(sample.image, root)
             height, width = reader.size(sample)
-            return align.frame(height, width, alignment, sample.box, sample.landmarks)
+            return framing.frame(height, width, alignment, sample.box, sample.landmarks)
         except Undetected as error:
             return Finding("warning", _name(sample.image, base), f"{error}: it counts as an error in every result")
         except Unreadable as error:
@@ -77,9 +80,14 @@ def probe(
 
 
 def from_files(
-    reader: Reader, samples: Sequence[Sample], frames: list[Frame | None], base: Path, out: Path, workers: int, progress: Progress
-) -> Filled:
-    """Decode every sample that has a frame into ``out``, and its parsing map, where the reader has them, into parsing.u8 beside."""
+    reader: Reader, samples: Sequence[Sample], frames: list[Frame | None], base: Path, out: Path, workers: int, progress: Progress,
+    journal: Journal | None = None,
+) -> Filled:  # fmt: skip
+    """Decode every sample that has a frame into ``out``, and its parsing map, where the reader has them, into parsing.u8 beside.
+
+    What ``journal`` says is stored is not decoded again.
+    """
+    stored = {} if journal is None else journal.done
     sizes = np.array([0 if frame is None else frame.height * frame.width * 3 for frame in frames], np.int64)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if len(sizes) else sizes
     with _opened(out, int(sizes.sum())) as handle, _opened(out.with_name(PARSING), int(sizes.sum()) // 3, reader.parsed) as maps:
@@ -88,13 +96,23 @@ def from_files(
             frame, sample = frames[row], samples[row]
             if frame is None:
                 return "", ""
+            if row in stored:
+                return stored[row]
             try:
                 return _store_one(reader, sample, frame, int(offsets[row]), handle, maps)
             except Unreadable as error:
                 return Finding("error", _name(sample.image, base), str(error))
 
         with single_threaded_torch():
-            done = _parallel(fill, len(samples), workers, lambda count: progress("decoding", count, len(samples)))
+            done: list[tuple[str, str] | Finding] = []
+            for stop, part in in_chunks(
+                lambda start, end: [fill(row) for row in range(start, end)], len(samples), _CHUNK, workers
+            ):
+                for item in part:
+                    if journal is not None and not isinstance(item, Finding):
+                        journal.note(len(done), item, (handle, maps))
+                    done.append(item)
+                progress("decoding", stop, len(samples))
     problems = [item for item in done if isinstance(item, Finding)]
     hashes = [("", "") if isinstance(item, Finding) else item for item in done]
     kept = [frame if hashes[row][1] else None for row, frame in enumerate(frames)]
@@ -107,8 +125,9 @@ def _opened(path: Path, length: int, wanted: bool = True) -> Iterator[int]:
     if not wanted:
         yield -1
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)  # what an interrupted attempt stored stays
     try:
+        os.ftruncate(handle, length)
         reserve(handle, length)
         yield handle
         os.fsync(handle)
@@ -122,11 +141,11 @@ def _store_one(reader: Reader, sample: Sample, frame: Frame, offset: int, handle
     if expected and digest != expected:
         raise Unreadable(f"its sha256 is {digest[:12]}…, and {expected[:12]}… was expected")
     shipped = _decoded(data, frame)
-    pixels = align.store(shipped, frame)
+    pixels = framing.store(shipped, frame)
     write_all(handle, pixels, offset)
     if maps >= 0:
         for parsing in reader.parsing([sample]) or ():
-            write_all(maps, align.store_map(parsing, frame, (shipped.shape[0], shipped.shape[1])), offset // 3)
+            write_all(maps, framing.store_map(parsing, frame, (shipped.shape[0], shipped.shape[1])), offset // 3)
     return digest, hashlib.sha256(pixels.data).hexdigest()
 
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import DataError, RecipeError, UnknownName
 from ferbench.schema import DatasetSpec
 
+if TYPE_CHECKING:
+    from ferbench.data.align import Alignment
+
+GENERAL_OPTIONS: tuple[str, ...] = ("align", "detector")
+"""Options of every dataset whose pictures are read: the alignment recipe, and who finds the faces."""
 REFERABLE_SPLITS: tuple[str, ...] = ("train", "val", "test", "all")
 
 
 @dataclass(frozen=True)
 class Reference:
     """A dataset as a user names it. ``options`` are (key, text) pairs in key order; ``split`` overrides the evaluated one;
-    ``partition`` names another way to split the set."""
+    ``partition`` names another way to split the set. ``argument_is_path``: it means what it means from this folder."""
 
     name: str
     argument: str = ""
     options: tuple[tuple[str, str], ...] = ()
     split: str | None = None
     partition: str | None = None
+    argument_is_path: bool = True
 
     def __str__(self) -> str:
         argument = f":{self.argument}" if self.argument else ""
@@ -35,9 +41,11 @@ class Reference:
         """Folder name of the prepared set: the name, and a hash when an argument or options make it one of many."""
         if not self.argument and not self.options:
             return self.name
-        place = str(Path(self.argument).expanduser().resolve()) if self.argument else ""
+        here = self.argument and self.argument_is_path
+        place = str(Path(self.argument).expanduser().resolve()) if here else self.argument
         told = "\n".join([self.name, place, *(f"{key}={value}" for key, value in self.options)])
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.argument).stem).strip("-.")[:40] if self.argument else ""
+        last = Path(self.argument).stem if here else self.argument
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-.")[:40]
         return "-".join(part for part in (self.name, stem, hashlib.sha256(told.encode()).hexdigest()[:12]) if part)
 
 
@@ -55,6 +63,7 @@ def parse(text: str, datasets: Mapping[str, DatasetSpec] | None = None) -> Refer
     reference = Reference(name, argument, tuple(sorted(options.items())), split, partition)
     if datasets is not None:
         spec = spec_of(reference, datasets)
+        reference = replace(reference, argument_is_path=spec.argument_is_path)
         config_of(reference, spec)
         if partition is not None and partition not in spec.partitions:
             raise UnknownName("split or partition", partition, [*REFERABLE_SPLITS, *spec.partitions], where=text)
@@ -81,17 +90,19 @@ def spec_of(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Datase
 def config_of(reference: Reference, spec: DatasetSpec) -> Any:
     """The spec's config with the reference's options, coerced; None when the spec has none. Raises UnknownName, RecipeError."""
     known = [] if spec.config is None else [entry.name for entry in fields(spec.config)]
+    general = () if spec.kind == "synthetic" else GENERAL_OPTIONS
     for key, _ in reference.options:
-        if key not in known:
-            raise UnknownName("option", key, known, where=str(reference))
+        if key not in known and key not in general:
+            raise UnknownName("option", key, [*known, *general], where=str(reference))
+    own = {key: value for key, value in reference.options if key not in general}
     if spec.config is None:
         return None
-    if not reference.options:
+    if not own:
         return spec.config()
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        return TypeAdapter(spec.config).validate_python(dict(reference.options))
+        return TypeAdapter(spec.config).validate_python(own)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -104,10 +115,21 @@ def reader_of(reference: Reference, spec: DatasetSpec) -> Any:
     return spec.build() if config is None else spec.build(config)
 
 
-def root_of(reference: Reference) -> Path | None:
-    """What follows the colon, as a path that exists; None without an argument. Raises DataError."""
+def alignment_of(reference: Reference) -> Alignment | None:
+    """The alignment that the reference asks for; None where the reader's own serves. Raises RecipeError."""
+    from ferbench.data.align import parse as parse_alignment
+
+    asked = dict(reference.options).get("align")
+    return None if asked is None else parse_alignment(asked)
+
+
+def root_of(reference: Reference, reader: Any = None) -> Path | None:
+    """What follows the colon, as a path that exists; a name is fetched by its ``reader``. None without an argument. Raises DataError."""
     if not reference.argument:
         return None
+    if not reference.argument_is_path:
+        root: Path = reader.fetch(reference.argument)
+        return root
     root = Path(reference.argument).expanduser()
     if not root.exists():
         above = next((str(parent) for parent in root.parents if parent.exists()), "")

@@ -1,21 +1,19 @@
 """From an owner's folder to a prepared set: every picture decoded once, checked, hashed, and put in place by one rename.
 
 A set is built in a hidden sibling folder under a lock, flushed, and renamed; whatever happens before the rename leaves no
-set, and the next attempt clears the remains. The owner's files are only read.
+set. After a kill the next attempt goes on from what a journal says is stored. The owner's files are only read.
 """
 
 from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,9 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import fill, names, partitions, records, splits
+from ferbench.data import detect, fill, journal, names, origin, partitions, records, splits
 from ferbench.data.align import Alignment
+from ferbench.data.detect import Detector
 from ferbench.data.fill import Filled, Progress
 from ferbench.data.names import Reference
 from ferbench.data.prepared import PreparedSet
@@ -64,6 +63,7 @@ class _Job:
     partial: bool
     workers: int
     progress: Progress
+    detector: Detector | None = None
 
     @property
     def base(self) -> Path | None:
@@ -71,7 +71,8 @@ class _Job:
 
     @property
     def alignment(self) -> Alignment:
-        return self.reader.alignment
+        asked = names.alignment_of(self.reference) or self.reader.alignment
+        return asked if self.detector is None else replace(asked, detector=self.detector.name)
 
 
 def prepare(
@@ -84,23 +85,31 @@ def prepare(
     workers: int | None = None,
     wait: bool = False,
     unless: Callable[[], bool] = lambda: False,
+    detector: Detector | None = None,
 ) -> PreparedSet:
     """Prepare ``reference`` from ``root`` (the owner's folder; what follows the colon when None) and return the set.
 
     A prepared set of the same name is replaced. ``partial`` accepts a copy with errors: unreadable samples stay in the table as
     such, and the set is marked. ``wait`` waits for another process on the same set; when ``unless`` holds after that, its
-    work is taken. Raises DataError (SetRefused with all findings), Busy.
+    work is taken. ``detector`` finds the faces that the reference's alignment places.
+    Raises DataError (SetRefused with all findings), Busy.
     """
-    reference = names.parse(reference) if isinstance(reference, str) else reference
+    reference = names.parse(reference, {spec.name: spec}) if isinstance(reference, str) else reference
     reader: Reader = names.reader_of(reference, spec)
-    root = Path(root).expanduser() if root is not None else names.root_of(reference)
+    if root is not None and not reference.argument_is_path:
+        raise DataError("is fetched by its name, and takes no folder", where=str(reference), next="Leave --from out")
+    root = Path(root).expanduser() if root is not None else names.root_of(reference, reader)
     if reader.rooted and root is None:
         raise DataError("needs the owner's folder", where=spec.name, next=f"ferbench data prepare {spec.name} --from DIR")
     if root is not None and not root.exists():
         raise DataError(f"{root} does not exist", where=spec.name)
+    if (detector is not None) is not ("detector" in dict(reference.options)):
+        raise DataError("was aligned by a detector, which only its own command can bring", where=str(reference),
+                        next="ferbench data prepare NAME --from DIR --align … --detector … --detector-model …")  # fmt: skip
     job = _Job(
         spec, replace(reference, split=None, partition=None), reader, root.absolute() if root else None, partial,
         fill.available_cores() if workers is None else max(1, workers), progress or (lambda what, done, total: None),
+        detector,
     )  # fmt: skip
     target = data_home() / reference.slug()
     with lock(target, wait=wait):
@@ -127,12 +136,11 @@ def lock(target: Path, *, wait: bool) -> Iterator[None]:
 
 
 def _recover(target: Path) -> None:
-    """Clear half-made folders; a kill between the two renames of a replacement leaves the old set aside: put it back."""
+    """A kill between the two renames of a replacement leaves the old set aside: put it back."""
     old = _beside(target, "replaced")
     if old.exists() and not target.exists():
         old.rename(target)
-    for remains in (old, _beside(target, "building")):
-        shutil.rmtree(remains, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _beside(target: Path, word: str) -> Path:
@@ -155,11 +163,13 @@ def _build(job: _Job, target: Path) -> PreparedSet:
     building = _beside(target, "building")
     try:
         with disk_full(target.parent):
-            building.mkdir(parents=True)
+            building.mkdir(parents=True, exist_ok=True)
             _make(job, building)
+            (building / journal.NAME).unlink(missing_ok=True)
             _put_in_place(building, target)
-    finally:
+    except Exception:  # an interruption keeps what is stored
         shutil.rmtree(building, ignore_errors=True)
+        raise
     return PreparedSet(target, job.spec)
 
 
@@ -177,6 +187,7 @@ def _make(job: _Job, building: Path) -> None:
         findings += records.check_duplicates(samples, filled.file_hashes, base)
     split_names, holdout, made = make_splits(samples, job.spec)
     table = records.columns(samples, split_names, holdout, filled, base)
+    shutil.rmtree(building / "records", ignore_errors=True)  # of an attempt that was killed here
     records.save(table, building / "records")
     _store_partitions(job, samples, split_names, holdout, made, building)
     info = _describe(job, table, findings, made, filled)
@@ -195,7 +206,7 @@ def _store_partitions(
             partitions.write(building, partition)
 
 
-def _fill(job: _Job, samples: Sequence[Sample], building: Path, findings: list[Finding]) -> Filled:
+def _fill(job: _Job, samples: list[Sample], building: Path, findings: list[Finding]) -> Filled:
     """Store the pixels; everything the headers can tell is told before the first decode."""
     if not job.reader.rooted:
         _refuse(job, findings)
@@ -205,12 +216,20 @@ def _fill(job: _Job, samples: Sequence[Sample], building: Path, findings: list[F
         raise DataError("needs the owner's folder", where=job.spec.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; what matters becomes a finding
+        if job.detector is not None:
+            samples[:] = detect.place(
+                samples, job.reader, job.detector, lambda done: job.progress("finding faces", done, len(samples))
+            )
         frames, problems = fill.probe(job.reader, samples, base, job.alignment, job.workers, job.progress)
         counted = records.count((s.split for s in samples), (s.expression for s in samples))
-        published, certainty = job.reader.counts or job.spec.counts, job.reader.certainty or job.spec.certainty
+        published = job.spec.counts if job.reader.counts is None else job.reader.counts  # none at all is an answer, too
+        certainty = job.reader.certainty or job.spec.certainty
         findings += [*problems, *records.check_counts(counted, published, certainty)]
         _refuse(job, findings)
-        filled = fill.from_files(job.reader, samples, frames, base, building / "pixels.u8", job.workers, job.progress)
+        files = [str(sample.image) for sample in samples]
+        key = journal.key_of(samples, frames, str(job.alignment), job.reader.version, origin.source_signature(job.root, files))
+        notes = journal.Journal(building, key)
+        filled = fill.from_files(job.reader, samples, frames, base, building / "pixels.u8", job.workers, job.progress, notes)
     findings += filled.problems
     _refuse(job, findings)
     if not filled.readable.any():
@@ -274,7 +293,7 @@ def _describe(
         "kind": job.spec.kind,
         "family": job.spec.family,
         "fingerprint": records.fingerprint(table, str(job.alignment), job.reader.version),
-        "reader": provenance(job.reader),
+        "reader": origin.provenance(job.reader),
         "alignment": str(job.alignment),
         "images": len(table["id"]),
         "unreadable": int((~filled.readable).sum()),
@@ -286,44 +305,17 @@ def _describe(
         "partial": bool(errors),
         "findings": [asdict(finding) for finding in findings],
         "root": None if job.root is None else str(job.root),
-        "source": source_signature(job.root, table["file"]),
+        "source": _source(job, table["file"]),
+        "about": dict(job.reader.about),
         "prepared": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def provenance(reader: Reader) -> dict[str, str]:
-    """Which code read the set: class, its version, and the distribution it came in."""
-    module = type(reader).__module__
-    package = module.partition(".")[0]
-    found = metadata.packages_distributions().get(package, [package]) if package != "ferbench" else ["ferbench"]
-    try:
-        release = metadata.version(found[0])
-    except metadata.PackageNotFoundError:
-        release = ""
-    name = f"{module}.{type(reader).__qualname__}"
-    return {"class": name, "version": reader.version, "distribution": found[0], "release": release}
-
-
-def source_signature(root: Path | None, files: Sequence[str]) -> str:
-    """Names, sizes and times under a folder (or of a manifest and the files it lists): changes when the source does."""
-    if root is None:
-        return ""
-    lines: list[str] = []
-    if root.is_dir():
-        for folder, inner, here in os.walk(root):
-            inner.sort()
-            lines += [_stat_line(os.path.join(folder, name)) for name in sorted(here)]
-    else:
-        lines = [_stat_line(str(root)), *(_stat_line(str(root.parent / name)) for name in files)]
-    return splits.digest("\n".join(lines))
-
-
-def _stat_line(path: str) -> str:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return f"{path}\tabsent"
-    return f"{path}\t{found.st_size}\t{found.st_mtime_ns}"
+def _source(job: _Job, files: Sequence[str]) -> str:
+    """A word that changes when the source does: what a name is pinned to, or the state of a folder's files."""
+    if job.reference.argument_is_path:
+        return origin.source_signature(job.root, files)
+    return job.reader.pinned(job.reference.argument)
 
 
 def _put_in_place(building: Path, target: Path) -> None:

@@ -242,15 +242,17 @@ def _first_use(reference: Reference, spec: DatasetSpec, folder: Path, progress: 
 
 def _fresh(reference: Reference, spec: DatasetSpec, folder: Path) -> PreparedSet | None:
     """The set when it is there and still what its source and reader would give."""
-    from ferbench.data import prepare
+    from ferbench.data import origin, prepare
 
-    root = names.root_of(reference)
+    root = names.root_of(reference) if reference.argument_is_path else None
     if not (folder / "set.json").exists():
         return None
-    found = PreparedSet(folder, spec, reference.split, reference.partition)
-    if found.info["format"] != prepare.FORMAT or found.info["reader"]["version"] != names.reader_of(reference, spec).version:
+    found, reader = PreparedSet(folder, spec, reference.split, reference.partition), names.reader_of(reference, spec)
+    if found.info["format"] != prepare.FORMAT or found.info["reader"]["version"] != reader.version:
         return None
-    if root is not None and found.info["source"] != prepare.source_signature(root.absolute(), found.column("file")):
+    if not reference.argument_is_path and found.info["source"] != reader.pinned(reference.argument):
+        return None
+    if root is not None and found.info["source"] != origin.source_signature(root.absolute(), found.column("file")):
         return None
     return found
 

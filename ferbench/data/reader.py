@@ -1,18 +1,16 @@
-"""What a dataset plugin builds: records first, pixels only when ``prepare`` asks for them. No torch at import."""
+"""What a dataset plugin builds: records first, pixels only when ``prepare`` asks for them. Neither torch nor numpy at import."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ferbench.data import decode
 from ferbench.data.align import AS_SHIPPED, Alignment
+from ferbench.data.decode import Pixels
 from ferbench.schema import Finding, Sample
 
-Pixels = NDArray[np.uint8]
+__all__ = ["Pixels", "Reader"]
 
 
 class Reader:
@@ -25,7 +23,8 @@ class Reader:
 
     ``counts`` and ``certainty``, where set, replace the spec's: for a reader whose options or release decide what is expected.
     ``file_hashes``: sample id -> sha256 that its file must have. ``alignment``: the one that suits the owner's pictures.
-    ``parsed``: ``parsing`` gives maps beside files.
+    ``parsed``: ``parsing`` gives maps beside files. ``about``: what the source says of itself (licence, citation, revision).
+    Where the spec's argument is a name and no path, ``fetch`` gives its folder and ``pinned`` what the name stands for.
     """
 
     rooted: bool = True
@@ -35,11 +34,20 @@ class Reader:
     counts: Mapping[str, Mapping[str, int]] | None = None
     certainty: str | Mapping[str, str] | None = None
     file_hashes: Mapping[str, str] = {}
+    about: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
 
     def samples(self, root: Path | None) -> Iterator[Sample]:
+        raise NotImplementedError
+
+    def fetch(self, argument: str) -> Path:
+        """The folder of what ``argument``, a name, stands for, on this disk. Raises DataError."""
+        raise NotImplementedError
+
+    def pinned(self, argument: str) -> str:
+        """What ``argument``, a name, stands for: one word that changes when it does, told without fetching it."""
         raise NotImplementedError
 
     def factor_classes(self) -> dict[str, tuple[str, ...]]:
@@ -62,7 +70,7 @@ class Reader:
         if isinstance(sample.image, Path):
             return decode.size(sample.image)
         found = self.picture(sample)
-        return (found.shape[0], found.shape[1]) if isinstance(found, np.ndarray) else decode.size_of(found)
+        return decode.size_of(found) if isinstance(found, bytes | bytearray) else (found.shape[0], found.shape[1])
 
     def pixels(self, samples: Sequence[Sample]) -> list[Pixels]:
         """RGB pictures [H, W, 3] of ``samples``, for readers that draw them."""

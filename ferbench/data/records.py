@@ -69,7 +69,7 @@ def check_counts(found: Counts, expected: Counts, certainty: str | Mapping[str, 
         ]
         if differing:
             what = f"counts differ from the published ones [{mark}]: {', '.join(differing)}"
-            findings.append(Finding("error" if mark in FIRM else "warning", f"split {split}", what))
+            findings.append(Finding("error" if mark in FIRM else "warning", f"split {split}" if split else "all splits", what))
     return findings
 
 

@@ -52,13 +52,43 @@ def contact_sheet(prepared: PreparedSet, out: Path, *, columns: int = 12, side: 
         top = gap + line * (side + gap)
         draw.text((gap + 2, top + side // 2 - 6), name, fill=(20, 20, 20))
         for column, row in enumerate(rows):
-            sheet.paste(_tile(prepared.picture(row), side), (label + column * (side + gap), top))
+            sheet.paste(tile(prepared.picture(row), side), (label + column * (side + gap), top))
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out, "PNG")
     return out
 
 
-def _tile(picture: NDArray[np.uint8], side: int) -> Image.Image:
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ name }}</title><style>{{ style }}</style>
+<h1>{{ name }}</h1><p>{{ about }}</p>
+<table><tr>{% for cell in header %}<th>{{ cell }}</th>{% endfor %}</tr>
+{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
+{% for expression, faces in sheet %}<h2>{{ expression }}</h2><div class="faces">
+{% for face in faces %}<figure><img src="{{ face.source }}" alt="{{ expression }}" loading="lazy">
+<figcaption>{{ face.id }}<br>{{ face.split }}</figcaption></figure>{% endfor %}</div>{% endfor %}</html>"""
+
+
+def contact_page(prepared: PreparedSet, out: Path, *, columns: int = 24) -> Path:
+    """Write an HTML page of its own: counts per split and class, and pictures of every expression with their ids."""
+    from ferbench.data import pages
+
+    splits = prepared.column("split")
+    sheet = [
+        (name, [{"source": pages.inlined(prepared.picture(row)), "id": prepared.ids[row], "split": splits[row]} for row in rows])
+        for name, rows in pick(prepared, columns)
+    ]
+    header, rows = count_table(prepared)
+    info = prepared.info
+    about = (
+        f"{info['kind']}, {len(prepared):,} images, {info['alignment']}, prepared {info['prepared']}, {prepared.fingerprint[:12]}"
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    text = pages.rendered(PAGE, name=info["reference"], about=about, header=header, rows=rows, sheet=sheet)
+    out.write_text(text, encoding="utf-8")
+    return out
+
+
+def tile(picture: NDArray[np.uint8], side: int) -> Image.Image:
+    """A picture [h, w, 3] whole on a grey square."""
     from PIL import Image, ImageOps
 
     return ImageOps.pad(Image.fromarray(np.ascontiguousarray(picture)), (side, side), color=(200, 200, 200))

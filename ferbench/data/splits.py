@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RULE = "hash-ordered groups, greedy towards the class shares, version 1"
 
@@ -28,6 +30,8 @@ def held_out(
     brings the class counts nearer to their targets: share x n, and at least 1 in a class of 5 or more. Never everything, and
     never nothing where there are two groups: the first then.
     """
+    import numpy as np
+
     classes = {label: index for index, label in enumerate(sorted(set(labels), key=str))}
     codes = np.array([classes[label] for label in labels], np.int64)
     members: dict[str, list[int]] = {}

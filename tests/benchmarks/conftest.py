@@ -1,4 +1,4 @@
-"""Benchmarks take minutes: they run when asked for with --benchmark-enable, and say so otherwise."""
+"""Benchmarks take minutes: they run when asked for with -n 0 --benchmark-enable, and say so otherwise."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ import pytest
 def asked_for(request: pytest.FixtureRequest) -> None:
     option = request.config.getoption
     if option("benchmark_disable") and not option("benchmark_enable"):
-        pytest.skip("a benchmark of minutes: measured with --benchmark-enable")
+        pytest.skip("a benchmark of minutes: measured with -n 0 --benchmark-enable")

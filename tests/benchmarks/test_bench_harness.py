@@ -1,6 +1,6 @@
 """What the harness costs over the bare loop of the same model, and what bf16 gives. Ratios within one run, printed and kept.
 
-uv run pytest tests/benchmarks/test_bench_harness.py --benchmark-enable -s
+uv run pytest tests/benchmarks/test_bench_harness.py -n 0 --benchmark-enable -s
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Input with an infinitely fast model, against the suites people use: what a GPU would wait for.
 
-``pytest tests/benchmarks/test_bench_input.py --benchmark-enable -s``. Each test times ferbench by pytest-benchmark and runs
+``pytest tests/benchmarks/test_bench_input.py -n 0 --benchmark-enable -s``. Each test times ferbench by pytest-benchmark and runs
 the others between its rounds, in one process, so that the ratios hold on a busy machine; they are printed and kept in
 ``extra_info``. Rates "per core" use process time. Nothing is asserted on time.
 """
@@ -31,7 +31,7 @@ def asked_for(request: pytest.FixtureRequest) -> None:
     """Before any file is written: the suite passes here without measuring."""
     option = request.config.getoption
     if option("benchmark_disable") and not option("benchmark_enable"):
-        pytest.skip("a benchmark of minutes: measured with --benchmark-enable")
+        pytest.skip("a benchmark of minutes: measured with -n 0 --benchmark-enable")
 
 
 def portrait(random: np.random.Generator, side: int) -> np.ndarray:

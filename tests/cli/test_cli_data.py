@@ -36,6 +36,9 @@ def test_prepare_verify_and_show_a_folder(home: Path, tmp_path: Path, capsys: py
     assert run(capsys, "verify", name, "--deep")[0] == 0
     code, out, _ = run(capsys, "show", name, "--out", tmp_path / "sheet.png")
     assert code == 0 and "happiness" in out and (tmp_path / "sheet.png").exists()
+    assert run(capsys, "show", name, "--out", tmp_path / "sheet.html")[0] == 0
+    page = (tmp_path / "sheet.html").read_text()
+    assert page.count("data:image/jpeg") == 18 and "happiness" in page and "http" not in page
 
 
 def test_a_refused_set_is_told_line_by_line_without_a_traceback(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from ferbench.data import decode
-from ferbench.data.align import AS_SHIPPED, box_crop, frame, store
+from ferbench.data.align import AS_SHIPPED, box_crop
 from ferbench.data.decode import Unreadable
+from ferbench.data.frames import frame, store
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytearray:

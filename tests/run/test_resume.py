@@ -68,21 +68,21 @@ def test_runs_killed_at_random_moments_end_with_the_undisturbed_record(server: F
 
 def test_ctrl_c_writes_a_checkpoint_says_how_to_resume_and_loses_nothing(server: Forks, tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "faces")
-    calm = server.run(*sentence(folder, tmp_path / "calm", "--set", "epochs=40"), home=tmp_path / "home-a")
+    calm = server.run(*sentence(folder, tmp_path / "calm", "--set", "epochs=8"), home=tmp_path / "home-a")
     stopped = server.run(
-        *sentence(folder, tmp_path / "out", "--set", "epochs=40"),
+        *sentence(folder, tmp_path / "out", "--set", "epochs=8"),
         home=tmp_path / "home-b", kill_after=0.6 * calm["seconds"], number=signal.SIGINT,
     )  # fmt: skip
     assert stopped["code"] == 130, stopped
     assert "checkpoint" in stopped["printed"] and "The same command goes on" in stopped["printed"]
     assert list((tmp_path / "home-b" / "artifacts").glob("*.work/checkpoint.pt"))
-    again = server.run(*sentence(folder, tmp_path / "out", "--set", "epochs=40"), home=tmp_path / "home-b")
+    again = server.run(*sentence(folder, tmp_path / "out", "--set", "epochs=8"), home=tmp_path / "home-b")
     assert again["code"] == 0 and timeless(tmp_path / "out") == timeless(tmp_path / "calm")
 
 
 def test_of_two_runs_of_one_id_the_second_waits_and_then_finds_it_done(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "faces")
-    command = [sys.executable, "-m", "ferbench", *sentence(folder, tmp_path / "out", "--set", "epochs=30")]
+    command = [sys.executable, "-m", "ferbench", *sentence(folder, tmp_path / "out", "--set", "epochs=6")]
     environment = {**os.environ, "FERBENCH_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
     start = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment}
     first = subprocess.Popen(command, **start)  # type: ignore[call-overload]

@@ -7,7 +7,6 @@ import pytest
 from ferbench import FACTORS
 from ferbench.plugins import load
 from ferbench.recipe import Recipe, resolve
-from ferbench.testing import Case, contract_cases
 
 ROWS = {
     "Baseline", "Baseline_at", "Baseline_mat", "DDL_g", "DDL_ga", "DDL_gar", "DDL_gar&id", "DDL_gar&id&il", "DDL_gar&id&il&p",
@@ -26,11 +25,6 @@ def recipe(preset: str = "paper", variant: str | None = None, source: str = "syn
     return resolve(
         file.raw, load(), where=file.path.name, preset=preset, variant=variant, sources=[source], settings=list(settings)
     )
-
-
-@pytest.mark.parametrize("case", contract_cases("addl"), ids=str)
-def test_the_contract_is_kept(case: Case) -> None:
-    case.check()
 
 
 def test_the_paper_preset_has_the_papers_settings() -> None:
