@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Request:
 class Facts:
     """What can be said of a dataset without its pixels. counts: split → expression ("unlabelled" for none) → images.
     offers: "factors", "affect", "parsing" where it labels them. ready: prepared on this machine. evaluated: the split that is
-    scored when nothing else is said."""
+    scored when nothing else is said. about: what its source says of itself (licence, citation, revision)."""
 
     reference: Reference
     spec: DatasetSpec
@@ -56,6 +56,7 @@ class Facts:
     offers: frozenset[str]
     ready: bool
     evaluated: str
+    about: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -157,7 +158,48 @@ def plan(request: Request, registry: Registry) -> Plan:
         _check_source(facts, labels)
     targets = _targets(request, sources, labels, registry)
     jobs, notes = _jobs(recipe, request, sources, registry)
-    return Plan(request, recipe, labels, sources, targets, jobs, tuple(notes))
+    decided = Plan(request, recipe, labels, sources, targets, jobs, tuple(notes))
+    return replace(decided, notes=(*notes, *_told(decided)))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A target that is no unseen domain, the set it shares something with, and what."""
+
+    target: str
+    by: str
+    note: str
+
+
+def shared(plan: Plan) -> list[Shared]:
+    """Targets whose pictures, by their family, or whose very set something the method learns from holds: a source, auxiliary data,
+    or what a teacher was trained on. Told before training, in the record, and in the target's row."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for target in (target for target in plan.targets if target.role == "target"):
+        for job in plan.jobs:
+            for facts in job.data:
+                kin = facts.spec.family != "" and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real"
+                if kin or facts.name == target.facts.name:
+                    found.setdefault((target.facts.name, facts.name), []).append(job.label)
+    every = plan.datasets()
+    return [
+        Shared(
+            name, by, f"its images train stage {', '.join(labels)}, without their expressions" if name == by else
+            f"shares pictures with {by} (family {every[by].spec.family}), which trains stage {', '.join(labels)}",
+        )
+        for (name, by), labels in found.items()
+    ]  # fmt: skip
+
+
+def _told(plan: Plan) -> list[str]:
+    """What must be known before training: targets that are no unseen domain, and what a fetched set says of itself."""
+    marks = [f"{one.target} is no unseen domain: {one.note}; its row is marked †" for one in shared(plan)]
+    said = [
+        f"{facts.name}: {', '.join(f'{key} {value}' for key, value in facts.about.items())}"
+        for facts in plan.datasets().values()
+        if facts.about
+    ]
+    return [*dict.fromkeys(marks), *said]
 
 
 def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
@@ -186,8 +228,9 @@ def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
     offers = {"factors"} if opened.factor_classes else set()
     offers |= ({"affect"} if np.isfinite(opened.affect).any() else set()) | ({"parsing"} if opened.info["parsing"] else set())
     return Facts(
-        reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True, evaluated=opened.evaluated
-    )
+        reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True, evaluated=opened.evaluated,
+        about=opened.info.get("about", {}),
+    )  # fmt: skip
 
 
 def _check_source(facts: Facts, labels: LabelSpace) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ferbench.data.prepared import PreparedSet
 from ferbench.machine import Machine
-from ferbench.planning import Plan, stage_dict
+from ferbench.planning import Plan, shared, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import SLOT_KINDS, Stage
 from ferbench.results import record as rec
@@ -46,6 +46,7 @@ def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
             role=role, name=name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
             dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, plan.labels),
             coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
+            note="" if facts.reference.argument_is_path else opened.info["source"],
         )  # fmt: skip
 
     for job in plan.jobs:
@@ -126,17 +127,4 @@ def make_record(
 
 def contamination(plan: Plan) -> list[rec.Contamination]:
     """Targets that share their source family, or their very set, with something the method learnt from."""
-    found = []
-    for target in plan.targets:
-        if target.role != "target":
-            continue
-        for job in plan.jobs:
-            for facts in job.data:
-                if facts.name == target.facts.name:
-                    note = f"its images train stage {job.label}, without their expressions"
-                elif facts.spec.family and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real":
-                    note = f"shares pictures with {facts.name} (family {facts.spec.family}), which trains stage {job.label}"
-                else:
-                    continue
-                found.append(rec.Contamination(target=target.facts.name, by=facts.name, note=note))
-    return found
+    return [rec.Contamination(target=one.target, by=one.by, note=one.note) for one in shared(plan)]

@@ -268,19 +268,24 @@ def _oracle(plan: Plan, shop: Workshop, target: Target, opened: PreparedSet, mac
 
 
 def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
-    """Refuse a target that holds the very images the source trains on, unless the user says so."""
-    seen = {h: f.name for f in plan.sources for h in np.asarray(sets[f.name].file_hashes)[sets[f.name].rows("train")]}
+    """Refuse a target that holds the very images the source trains on, as files or as pixels, unless the user says so."""
+    seen = {h: f.name for f in plan.sources for pair in _hashes(sets[f.name], "train") for h in pair if h}
     for target in plan.targets:
         if target.role == "source-test":
             continue
-        opened = sets[target.facts.name]
-        hashes = np.asarray(opened.file_hashes)[opened.rows(target.split)]
-        shared = [h for h in hashes if h in seen]
+        hashes = _hashes(sets[target.facts.name], target.split)
+        shared = [h for h in (next((h for h in pair if h in seen), None) for pair in hashes) if h]
         if shared and not plan.request.allow_overlap:
             raise DataError(
                 f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
                 f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
             )  # fmt: skip
+
+
+def _hashes(opened: PreparedSet, split: str) -> list[tuple[str, str]]:
+    """(of the file, of the stored pixels) for every picture of a split; empty where it could not be read."""
+    pairs = list(zip(opened.file_hashes, opened.column("pixel_sha256"), strict=True))
+    return [pairs[row] for row in opened.rows(split).tolist()]
 
 
 def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ferbench.builtin.readers import affectnet, folder, manifest, muxspace, rafdb
+from ferbench.builtin.readers import affectnet, folder, hf, manifest, muxspace, rafdb
 from ferbench.schema import DatasetSpec
 
-SPECS: tuple[DatasetSpec, ...] = (*rafdb.SPECS, *affectnet.SPECS, *muxspace.SPECS, *folder.SPECS, *manifest.SPECS)
+SPECS: tuple[DatasetSpec, ...] = (*rafdb.SPECS, *affectnet.SPECS, *muxspace.SPECS, *hf.SPECS, *folder.SPECS, *manifest.SPECS)

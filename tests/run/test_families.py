@@ -1,0 +1,96 @@
+"""Sets of one family share pictures: said before training, in the record, and in the row; and the very same pictures are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fixtures_run import TINY, draw_folder
+from PIL import Image
+
+from ferbench.builtin.readers.folder import FolderReader
+from ferbench.data import prepare
+from ferbench.planning import Plan, Request, plan
+from ferbench.plugins import Registry, load
+from ferbench.recording import contamination
+from ferbench.report import Reporter
+from ferbench.results.table import results_markdown
+from ferbench.run import execute
+from ferbench.schema import DatasetSpec, Sample
+
+Call = Callable[..., tuple[int, str]]
+FAMILIES = {"twin-a": "twins", "twin-b": "twins", "stranger": "strangers", "loner": "", "loner-too": ""}
+
+
+class Labelled(FolderReader):
+    """A folder per class whose pictures also have a factor, so that it can teach one."""
+
+    def samples(self, root: Path | None) -> Iterator[Sample]:
+        for number, sample in enumerate(super().samples(root)):
+            yield Sample(
+                sample.id, sample.image, sample.expression, sample.domain, sample.split, factors={"gender": "ab"[number % 2]}
+            )
+
+
+@pytest.fixture
+def registry(home: Path, tmp_path: Path) -> Registry:
+    """Everything installed, and prepared sets of every family of ``FAMILIES``."""
+    known = load()
+    made = Registry(known.plugins, {kind: dict(specs) for kind, specs in known.specs.items()}, known.recipes, dict(known.owner))
+    for seed, (name, family) in enumerate(FAMILIES.items()):
+        spec = DatasetSpec(name, Labelled, family=family, access="drawn here", factors=("gender",))
+        made.specs["datasets"][name] = spec
+        made.owner["datasets", name] = "builtin"
+        prepare.prepare(spec, name, draw_folder(tmp_path / name, seed=seed, train=2, test=1))
+    return made
+
+
+def planned(registry: Registry, method: str, source: str, *targets: str, auxiliary: tuple[str, ...] = (), out: Path) -> Plan:
+    settings = tuple(word for word in TINY if word != "--set") if method == "erm" else ()
+    request = Request(method, (source,), targets, auxiliary, preset="quick", settings=settings, device="cpu", out=out)
+    return plan(request, registry)
+
+
+def marks(decided: Plan) -> list[str]:
+    return [note for note in decided.notes if "no unseen domain" in note]
+
+
+def test_a_target_of_the_sources_family_is_told_before_training_with_the_reason(registry: Registry, tmp_path: Path) -> None:
+    decided = planned(registry, "erm", "twin-a", "twin-b", "stranger", out=tmp_path)
+    (told,) = marks(decided)
+    assert told.startswith("twin-b is no unseen domain: shares pictures with twin-a (family twins)") and "†" in told
+    assert [(one.target, one.by) for one in contamination(decided)] == [("twin-b", "twin-a")]
+
+
+def test_sets_of_other_families_or_of_none_are_not_marked(registry: Registry, tmp_path: Path) -> None:
+    assert not marks(planned(registry, "erm", "twin-a", "stranger", "loner", out=tmp_path))
+    assert not marks(planned(registry, "erm", "loner", "loner-too", out=tmp_path))
+
+
+def test_what_a_teacher_or_auxiliary_stage_learns_from_counts_too(registry: Registry, tmp_path: Path) -> None:
+    decided = planned(registry, "addl", "stranger", "twin-b", "loner", auxiliary=("twin-a",), out=tmp_path)
+    (told,) = marks(decided)
+    assert told.startswith("twin-b ") and "twin-a (family twins), which trains stage dfem" in told
+    (told,) = marks(planned(registry, "addl", "stranger", "twin-a", auxiliary=("twin-a",), out=tmp_path))
+    assert "its images train stage dfem" in told
+
+
+def test_the_record_and_the_row_say_so(registry: Registry, tmp_path: Path) -> None:
+    decided = planned(registry, "erm", "twin-a", "twin-b", "stranger", out=tmp_path / "runs")
+    record = execute(decided, registry, Reporter(quiet=True)).record
+    assert [(seen.target, seen.by) for seen in record.contamination] == [("twin-b", "twin-a")]
+    text = results_markdown(record)
+    rows = {row.split("|")[1].split()[0]: row for row in text.splitlines() if row.startswith("|") and "%" not in row}
+    assert "†" in rows["twin-b"] and "†" not in rows["stranger"] and "†" not in rows["twin-a"]
+    assert "† twin-b: shares pictures with twin-a (family twins)" in text
+
+
+def test_the_same_pixels_in_another_file_format_are_refused(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
+    for file in sorted((folder / "train").rglob("*.png")):
+        copy = tmp_path / "copy/test" / file.parent.name / f"{file.stem}.bmp"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(file).save(copy)
+    words = ("run", "--method", "erm", "--source", f"folder:{folder}", "--target", f"folder:{tmp_path / 'copy'}", *TINY)
+    code, printed = call(*words, "--preset", "quick", "--out", str(tmp_path / "runs"))
+    assert code == 2 and "42 of 42 images" in printed and "--allow-overlap" in printed
