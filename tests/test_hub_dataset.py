@@ -129,7 +129,8 @@ def test_the_first_use_downloads_prepares_and_names_revision_licence_and_citatio
     )
     pin = json.loads((client.root / "ferbench/pins.json").read_text())["datasets/me/faces@main"]
     assert pin["revision"] == commit
-    assert client("data", "verify", "hf:me/faces", "--deep")[0] == 0
+    code, out, err = client("data", "verify", "hf:me/faces", "--deep")
+    assert code == 0 and out.startswith("hf: whole, 28 images")
 
 
 def test_from_then_on_nobody_is_asked_even_when_main_moves(hub: HubServer, client: Client) -> None:

@@ -135,9 +135,14 @@ def _opened(path: Path, length: int, wanted: bool = True) -> Iterator[int]:
         os.close(handle)
 
 
+def shipped_hash(data: bytes | bytearray | Pixels) -> str:
+    """sha256 of a picture as it is shipped: of its encoded bytes, or of its pixels."""
+    return hashlib.sha256(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data).hexdigest()
+
+
 def _store_one(reader: Reader, sample: Sample, frame: Frame, offset: int, handle: int, maps: int) -> tuple[str, str]:
     data, expected = reader.picture(sample), reader.file_hashes.get(sample.id, "")
-    digest = hashlib.sha256(np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else data).hexdigest()
+    digest = shipped_hash(data)
     if expected and digest != expected:
         raise Unreadable(f"its sha256 is {digest[:12]}…, and {expected[:12]}… was expected")
     shipped = _decoded(data, frame)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ferbench.data import decode, fill, partitions, records, splits
+from ferbench.data import fill, names, partitions, records, splits
 from ferbench.data.decode import Unreadable
 from ferbench.data.fill import Progress
 from ferbench.data.prepared import PreparedSet
@@ -127,8 +127,8 @@ def _partitions(prepared: PreparedSet) -> list[Finding]:
 
 def _known(prepared: PreparedSet, table: dict[str, list[Any]]) -> list[Finding]:
     """What was known when the set was prepared and still holds: unreadable pictures, a partial copy."""
-    names = [file for file, fine in zip(table["file"], table["readable"], strict=True) if not fine]
-    found = [Finding("warning", name, "unreadable; counts as an error in every result") for name in names]
+    lost = [file for file, fine in zip(table["file"], table["readable"], strict=True) if not fine]
+    found = [Finding("warning", name, "unreadable; counts as an error in every result") for name in lost]
     if prepared.info["partial"]:
         errors = sum(finding["level"] == "error" for finding in prepared.info["findings"])
         found.append(Finding("warning", "set.json", f"a partial copy: {errors:,} errors were accepted; every result says so"))
@@ -150,24 +150,30 @@ def _pixels(prepared: PreparedSet, table: dict[str, list[Any]], tell: Progress, 
 
 
 def _shipped(prepared: PreparedSet, table: dict[str, list[Any]], tell: Progress, workers: int) -> list[Finding]:
-    """Shipped files against their hashes, where the folder the set was made from is still there."""
+    """What its owner ships, read again, against the hashes, where the folder the set was made from is still there."""
     root = Path(prepared.info["root"]) if prepared.info["root"] else None
     if root is None:
         return []
     if not root.exists():
         return [Finding("warning", str(root), "no longer there: the shipped files were not compared")]
-    base = root if root.is_dir() else root.parent
+    reader = names.reader_of(names.parse(prepared.info["reference"], {prepared.spec.name: prepared.spec}), prepared.spec)
+    try:
+        now = {sample.id: sample for sample in reader.samples(root)}
+    except DataError as error:
+        return [Finding("warning", str(root), f"the shipped files were not compared: {error}")]
 
     def check(start: int, stop: int) -> list[Finding]:
         found = []
         for row in range(start, stop):
-            wanted, name = table["file_sha256"][row], table["file"][row]
+            wanted, name, sample = table["file_sha256"][row], table["file"][row], now.get(table["id"][row])
             try:
-                same = not wanted or hashlib.sha256(decode.read(base / name)).hexdigest() == wanted
+                same = not wanted or (sample is not None and fill.shipped_hash(reader.picture(sample)) == wanted)
             except Unreadable as error:
                 found.append(Finding("warning", name, f"{error}; it was there when the set was prepared"))
                 continue
-            if not same:
+            if sample is None:
+                found.append(Finding("warning", name, "missing; it was there when the set was prepared"))
+            elif not same:
                 found.append(Finding("warning", name, "not the file the set was prepared from"))
         return found
 
