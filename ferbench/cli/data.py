@@ -44,7 +44,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON list instead of a table.")
 def list_(as_json: bool) -> None:
     """All known datasets: kind, prepared or not, images, licence, how to get them."""
-    rows = [_about(spec) for spec in _datasets().values()]
+    from ferbench.cli.datasets import about, prepared_sets
+
+    sets = prepared_sets()
+    rows = [about(spec, sets) for spec in _datasets().values()]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -172,37 +175,6 @@ def _open(name: str) -> list[PreparedSet]:
     datasets = _datasets()
     with _progress(f"open {name}") as tell:
         return [open_set(member, datasets, progress=tell) for member in _members(name, datasets)]
-
-
-def _about(spec: DatasetSpec) -> dict[str, Any]:
-    """What ``list`` tells of a dataset; touches nothing but the prepared set's description."""
-    from ferbench.data.prepared import PreparedSet, is_prepared
-
-    there = not spec.argument and is_prepared(spec.name)
-    published = sum(sum(row.values()) for row in spec.counts.values())
-    return {
-        "name": spec.name + (f":{spec.argument}" if spec.argument else ""),
-        "kind": spec.kind,
-        "family": spec.family,
-        "prepared": there,
-        "images": len(PreparedSet(Path(_home(spec.name)), spec)) if there else published or None,
-        "classes": [name.value for name in spec.classes],
-        "factors": list(spec.factors),
-        "counts": {split: dict(row) for split, row in spec.counts.items()},
-        "certainty": spec.certainty,
-        "evaluated": spec.evaluated,
-        "licence": spec.licence,
-        "access": spec.access,
-        "citation": spec.citation,
-        "layout": spec.layout,
-        "summary": spec.summary,
-    }
-
-
-def _home(slug: str) -> Path:
-    from ferbench.home import data_home
-
-    return data_home() / slug
 
 
 def _stored_findings(prepared: PreparedSet) -> list[Finding]:

@@ -27,12 +27,13 @@ def _methods(registry: Registry) -> list[dict[str, Any]]:
 
 
 def _datasets(registry: Registry) -> list[dict[str, Any]]:
+    from ferbench.cli.datasets import about, prepared_sets
+
+    sets = prepared_sets()
     return [
-        {"name": d.name, "kind": d.kind, "summary": d.summary, "classes": [str(c) for c in d.classes], "factors": list(d.factors),
-         "licence": d.licence, "access": d.access, "family": d.family, "counts": {k: dict(v) for k, v in d.counts.items()},
-         "certainty": d.certainty, "plugin": registry.owner["datasets", d.name]}
-        for d in registry.datasets.values()
-    ]  # fmt: skip
+        {**about(spec, sets), "name": spec.name, "plugin": registry.owner["datasets", spec.name]}
+        for spec in registry.datasets.values()
+    ]
 
 
 def _parts(kind: str) -> Callable[[Registry], list[dict[str, Any]]]:
@@ -82,5 +83,7 @@ def _detail(kind: str, row: dict[str, Any]) -> str:
         exact = "" if row["exact"] else "approximate · "
         return f"{about}{exact}presets: {', '.join(row['presets'])}{variants}"
     if kind == "datasets":
-        return f"{row['kind']}; {len(row['classes'])} expressions{'; factors: ' + ', '.join(row['factors']) if row['factors'] else ''}"
+        factors = f"; factors: {', '.join(row['factors'])}" if row["factors"] else ""
+        kind = "auxiliary" if row["auxiliary"] else f"{len(row['classes'])} expressions"
+        return f"{row['kind']}; {kind}{factors}{'; prepared' if row['prepared'] else ''}"
     return "options: " + ", ".join(f"{k} = {v!r}" for k, v in row["options"].items()) if row["options"] else ""
