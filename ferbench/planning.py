@@ -240,13 +240,12 @@ def _check_source(facts: Facts, labels: LabelSpace) -> None:
         )
     train = facts.counts.get("train", {})
     missing = [str(c) for c in labels.classes if not train.get(str(c))]
-    if len(missing) == len(labels):
-        raise DataError(
-            f"has no training image of {labels.name}", where=facts.name, next=f"Its splits: {', '.join(facts.counts) or 'none'}"
-        )
     if missing:
         fits = [name for name, space in LABEL_SPACES.items() if all(train.get(str(c)) for c in space.classes)]
         hint = f"--set labels={fits[0]} fits" if fits else "No label space of ferbench fits"
+        if len(missing) == len(labels):
+            next_ = hint if fits else f"Its splits: {', '.join(facts.counts) or 'none'}"
+            raise DataError(f"has no training image of {labels.name}", where=facts.name, next=next_)
         raise DataError(
             f"no training image of {', '.join(missing)}, and {labels.name} has that class", where=facts.name, next=hint
         )

@@ -27,6 +27,17 @@ class Expression(StrEnum):
     NEUTRAL = "neutral"
     CONTEMPT = "contempt"
     OTHER = "other"
+    HAPPILY_SURPRISED = "happily-surprised"
+    HAPPILY_DISGUSTED = "happily-disgusted"
+    SADLY_FEARFUL = "sadly-fearful"
+    SADLY_ANGRY = "sadly-angry"
+    SADLY_SURPRISED = "sadly-surprised"
+    SADLY_DISGUSTED = "sadly-disgusted"
+    FEARFULLY_ANGRY = "fearfully-angry"
+    FEARFULLY_SURPRISED = "fearfully-surprised"
+    ANGRILY_SURPRISED = "angrily-surprised"
+    ANGRILY_DISGUSTED = "angrily-disgusted"
+    DISGUSTEDLY_SURPRISED = "disgustedly-surprised"
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ LABEL_SPACES: Mapping[str, LabelSpace] = {
         LabelSpace("basic7", _ALL[:7]),
         LabelSpace("contempt8", _ALL[:8]),
         LabelSpace("other8", (*_ALL[:7], Expression.OTHER)),
+        LabelSpace("compound11", _ALL[9:]),
     )
 }
 
@@ -124,9 +136,9 @@ class DatasetSpec(Spec):
 
     ``kind``: "real" or "synthetic" (they never mix in one table). ``family``: datasets that share pictures have the same
     family. ``splits``: the owner's. ``evaluated``: the split scored when the set is a target ("all" for every sample).
-    ``counts``: expected images per split, expression and certainty mark, ``{"train": {"surprise": 1290}}``; only marks "A"
-    and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may; a path, unless
-    ``argument_is_path`` is false: then a name that the reader fetches. ``partitions``: other
+    ``counts``: expected images per split, expression and certainty mark, ``{"train": {"surprise": 1290}}``, under "" where the
+    owner gives no splits; only marks "A" and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty
+    when nothing may; a path, unless ``argument_is_path`` is false: then a name that the reader fetches. ``partitions``: other
     ways to split the set, used as ``NAME@PARTITION``: name -> the rule in words (the reader makes them).
     """
 

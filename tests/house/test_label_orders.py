@@ -13,16 +13,27 @@ S, F, D, H, SAD, A, N, C, REST = (
     Expression.SURPRISE, Expression.FEAR, Expression.DISGUST, Expression.HAPPINESS, Expression.SADNESS, Expression.ANGER,
     Expression.NEUTRAL, Expression.CONTEMPT, Expression.OTHER,
 )  # fmt: skip
+COMPOUND = (
+    Expression.HAPPILY_SURPRISED, Expression.HAPPILY_DISGUSTED, Expression.SADLY_FEARFUL, Expression.SADLY_ANGRY,
+    Expression.SADLY_SURPRISED, Expression.SADLY_DISGUSTED, Expression.FEARFULLY_ANGRY, Expression.FEARFULLY_SURPRISED,
+    Expression.ANGRILY_SURPRISED, Expression.ANGRILY_DISGUSTED, Expression.DISGUSTEDLY_SURPRISED,
+)  # fmt: skip
 
 OWNERS: dict[str, dict[object, Expression]] = {
     "rafdb": {1: S, 2: F, 3: D, 4: H, 5: SAD, 6: A, 7: N},
+    "rafdb_compound": dict(enumerate(COMPOUND, start=1)),
     "affectnet": {0: N, 1: H, 2: SAD, 3: S, 4: F, 5: D, 6: A, 7: C},
+    "jaffe": {"AN": A, "DI": D, "FE": F, "HA": H, "NE": N, "SA": SAD, "SU": S},
+    "ckplus": {0: N, 1: A, 2: C, 3: D, 4: F, 5: H, 6: SAD, 7: S},
+    "mmi": {1: A, 2: D, 3: F, 4: H, 5: SAD, 6: S},
+    "oulu_casia": {"Anger": A, "Disgust": D, "Fear": F, "Happiness": H, "Sadness": SAD, "Surprise": S},
+    "affwild2": {0: N, 1: A, 2: D, 3: F, 4: H, 5: SAD, 6: S, 7: REST},
 }
 """An owner's code → expression, from the owners' own pages."""
 
 
 def test_the_suite_has_one_order() -> None:
-    assert tuple(Expression) == (S, F, D, H, SAD, A, N, C, REST)
+    assert tuple(Expression) == (S, F, D, H, SAD, A, N, C, REST, *COMPOUND)
 
 
 SPACES = {
@@ -30,6 +41,7 @@ SPACES = {
     "basic7": (S, F, D, H, SAD, A, N),
     "contempt8": (S, F, D, H, SAD, A, N, C),
     "other8": (S, F, D, H, SAD, A, N, REST),
+    "compound11": COMPOUND,
 }
 
 

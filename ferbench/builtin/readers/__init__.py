@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from ferbench.builtin.readers import affectnet, folder, hf, manifest, muxspace, rafdb
+from ferbench.builtin.readers import (
+    affectnet,
+    casia_webface,
+    celeba,
+    celebamask_hq,
+    ffhq,
+    folder,
+    hf,
+    imdb_wiki,
+    manifest,
+    multipie,
+    muxspace,
+    rafdb,
+    rafdb_compound,
+)
 from ferbench.schema import DatasetSpec
 
-SPECS: tuple[DatasetSpec, ...] = (*rafdb.SPECS, *affectnet.SPECS, *muxspace.SPECS, *hf.SPECS, *folder.SPECS, *manifest.SPECS)
+_MODULES = (
+    rafdb,
+    rafdb_compound,
+    affectnet,
+    multipie,
+    celeba,
+    celebamask_hq,
+    ffhq,
+    casia_webface,
+    imdb_wiki,
+    muxspace,
+    hf,
+    folder,
+    manifest,
+)
+SPECS: tuple[DatasetSpec, ...] = tuple(spec for module in _MODULES for spec in module.SPECS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ferbench.data.decode import ARCHIVE_EXTENSIONS
+from ferbench.data.decode import ARCHIVE_EXTENSIONS, IMAGE_EXTENSIONS
+from ferbench.data.reader import Reader
 from ferbench.errors import DataError
 from ferbench.schema import Expression
 
@@ -31,8 +33,8 @@ SPLIT_WORDS: dict[str, str] = {
 
 
 def expression_of(word: str) -> Expression | None:
-    """The expression a word names, or None. Case and surrounding spaces do not matter."""
-    return WORDS.get(word.strip().lower())
+    """The expression a word names, or None. Case, surrounding spaces and what joins two words do not matter."""
+    return WORDS.get("-".join(word.lower().replace("_", " ").split()))
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -43,8 +45,36 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError as error:
                 raise DataError(f"not UTF-8 text ({error.reason})", where=f"{file}:{number}") from None
+            if "\0" in text:
+                raise DataError("not UTF-8 text (a zero byte)", where=f"{file}:{number}")
             if text:
                 yield number, text
+
+
+def class_folders(
+    reader: Reader, base: Path, place: Path, folders: Mapping[str, Expression], beside: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, Expression]]:
+    """Every picture of ``place``/CLASS/ with its expression, by name. A class folder that is missing or that nobody knows is an
+    error of ``reader``, other strays a warning; ``beside`` names folders that may lie there and are none of this. ``base``: the
+    dataset's folder."""
+    strays: list[str] = []
+    for name in sorted({*os.listdir(place), *folders} - {*beside}):
+        where = f"{(place / name).relative_to(base).as_posix()}/"
+        if name in folders and not (place / name).is_dir():
+            reader.error(where, "missing")
+        elif name in folders:
+            for entry in sorted(os.listdir(place / name)):
+                if os.path.splitext(entry)[1].lower() in IMAGE_EXTENSIONS:
+                    yield place / name / entry, folders[name]
+                else:
+                    strays.append(f"{name}/{entry}")
+        elif (place / name).is_dir() and not name.startswith((".", "__")):
+            reader.error(where, f"no class of its owner; known: {', '.join(folders)}")
+        else:
+            strays.append(name)
+    if strays:
+        what = f"{len(strays):,} entries are no pictures and were left out: {', '.join(strays[:3])}"
+        reader.warn(f"{place.relative_to(base).as_posix()}/", what)
 
 
 def wrong_folder(name: str, root: Path, wanted: str, marks: tuple[str, ...] = ()) -> DataError:

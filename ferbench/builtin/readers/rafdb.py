@@ -1,4 +1,4 @@
-"""RAF-DB, basic expressions, as its owner ships it: list, pictures, manual attributes, landmarks and boxes."""
+"""RAF-DB as its owner ships it: list, pictures, manual attributes, landmarks and boxes. Here the basic expressions."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class RafdbConfig:
 class RafdbReader(Reader):
     """Yields one sample per line of the list; the id is the name in the list."""
 
+    name, part = "rafdb", "basic"
+    codes: Mapping[str, Expression | None] = {str(code): expression for code, expression in CODES.items()}
+
     def __init__(self, config: RafdbConfig) -> None:
         super().__init__()
         self.config = config
@@ -58,41 +61,37 @@ class RafdbReader(Reader):
         for number, line in lines(base / LIST):
             where = f"{LIST}:{number}"
             name, _, code = line.partition(" ")
-            expression = self._expression(where, name, code.strip())
+            code = code.strip()
             split = next((split for split in ("train", "test") if name.startswith(f"{split}_")), None)
+            if code not in self.codes:
+                known = ", ".join(f"{number} {expression or 'unnamed'}" for number, expression in self.codes.items())
+                self.error(where, f"unknown code {code!r} for {name!r}; known: {known}")
             if split is None:
                 self.error(where, f"{name!r} begins with neither train_ nor test_")
-            elif expression is not None:
-                yield self._sample(base, name, expression, split, attributed)
+            elif code in self.codes:
+                yield self._sample(base, name, self.codes[code], split, attributed)
         if self._unattributed:
             shown = ", ".join(self._unattributed[:3])
             self.warn("Annotation/manual/", f"{len(self._unattributed):,} pictures have no attribute file: {shown}")
 
     def _base(self, root: Path | None) -> Path:
         root = root or Path(".")
-        found = next((place for place in (root, root / "basic") if (place / LIST).is_file()), None)
+        found = next((place for place in (root, root / self.part) if (place / LIST).is_file()), None)
         if found is None:
-            raise wrong_folder("rafdb", root, f"{LIST}, Image/ and Annotation/", (LIST, f"basic/{LIST}"))
+            raise wrong_folder(self.name, root, f"{LIST}, Image/ and Annotation/", (LIST, f"{self.part}/{LIST}"))
         kind = "aligned" if self.config.image == "aligned" else "original"
         if not (found / "Image" / kind).is_dir():
-            raise wrong_folder("rafdb", found / "Image" if (found / "Image").is_dir() else found, f"Image/{kind}/")
+            raise wrong_folder(self.name, found / "Image" if (found / "Image").is_dir() else found, f"Image/{kind}/")
         return found
 
-    def _expression(self, where: str, name: str, code: str) -> Expression | None:
-        if code.isascii() and code.isdigit() and int(code) in CODES:
-            return CODES[int(code)]
-        known = ", ".join(f"{number} {expression.value}" for number, expression in CODES.items())
-        self.error(where, f"unknown code {code!r} for {name!r}; known: {known}")
-        return None
-
-    def _sample(self, base: Path, name: str, expression: Expression, split: str, attributed: bool) -> Sample:
+    def _sample(self, base: Path, name: str, expression: Expression | None, split: str, attributed: bool) -> Sample:
         stem = name.rpartition(".")[0] or name
         factors, points = self._attributes(base, stem) if attributed else ({}, None)
         if self.config.image == "aligned":
-            return Sample(name, base / "Image/aligned" / f"{stem}_aligned.jpg", expression, "rafdb", split, factors=factors)
+            return Sample(name, base / "Image/aligned" / f"{stem}_aligned.jpg", expression, self.name, split, factors=factors)
         box = self._box(base, stem)
         return Sample(
-            name, base / "Image/original" / name, expression, "rafdb", split, factors=factors, landmarks=points, box=box
+            name, base / "Image/original" / name, expression, self.name, split, factors=factors, landmarks=points, box=box
         )
 
     def _attributes(self, base: Path, stem: str) -> tuple[Mapping[str, str], Points | None]:
