@@ -43,14 +43,15 @@ def test_a_hook_is_specified_for_every_name_in_the_list() -> None:
 
 
 def commands() -> list[str]:
-    """Every ``ferbench …`` line in a shell block of README and CONTRIBUTING, with continued lines joined."""
-    blocks = re.findall(r"```sh\n(.*?)```", "\n".join(page.read_text(encoding="utf-8") for page in PAGES[:2]), re.S)
+    """Every ``ferbench …`` line in a shell block of any page, with continued lines joined."""
+    blocks = re.findall(r"```sh\n(.*?)```", "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.is_file()), re.S)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [
+    found = [
         match.group(1).strip()
         for line in lines
         if (match := re.search(r"(?:^|\s)ferbench ((?:run|list|data|verify|show|plugins).*)", line.split("  #")[0]))
     ]
+    return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("line", commands())
