@@ -137,9 +137,10 @@ class DatasetSpec(Spec):
     ``kind``: "real" or "synthetic" (they never mix in one table). ``family``: datasets that share pictures have the same
     family. ``splits``: the owner's. ``evaluated``: the split scored when the set is a target ("all" for every sample).
     ``counts``: expected images per split, expression and certainty mark, ``{"train": {"surprise": 1290}}``, under "" where the
-    owner gives no splits; only marks "A" and "B" may fail a set. ``argument``: what follows the colon in ``folder:DIR``, empty
-    when nothing may; a path, unless ``argument_is_path`` is false: then a name that the reader fetches. ``partitions``: other
-    ways to split the set, used as ``NAME@PARTITION``: name -> the rule in words (the reader makes them).
+    owner gives no splits, ``{"train": {"all": 3162}}`` where only the total is known; only marks "A" and "B" may fail a set.
+    ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may; a path, unless ``argument_is_path`` is
+    false: then a name that the reader fetches. ``partitions``: other ways to split the set, used as ``NAME@PARTITION``:
+    name -> the rule in words (the reader makes them).
     """
 
     kind: str = "real"

@@ -146,8 +146,10 @@ def _options(config: Any) -> str:
 
 def _dataset(spec: DatasetSpec) -> list[Check]:
     about = f"dataset {spec.name}"
-    names = {str(expression) for expression in Expression} | {"unlabelled"}
-    odd = [f"{split}.{name}" for split, by in spec.counts.items() for name in by if split not in SPLITS or name not in names]
+    names = {str(expression) for expression in Expression} | {"unlabelled", "all"}
+    odd = [
+        f"{split}.{name}" for split, by in spec.counts.items() for name in by if split not in (*SPLITS, "") or name not in names
+    ]
     unheard = "" if spec.access or spec.kind == "synthetic" else "access is empty"
     return [
         _told(about, "is real or synthetic", "" if spec.kind in ("real", "synthetic") else f"kind is {spec.kind!r}"),

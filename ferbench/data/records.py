@@ -62,6 +62,7 @@ def check_counts(found: Counts, expected: Counts, certainty: str | Mapping[str, 
     for split, wanted in expected.items():
         mark = certainty if isinstance(certainty, str) else certainty[split]
         here = found.get(split, {})
+        here = {"all": sum(here.values())} if "all" in wanted else here
         differing = [
             f"{name} {here.get(name, 0):,} (published {wanted.get(name, 0):,})"
             for name in dict.fromkeys([*wanted, *here])

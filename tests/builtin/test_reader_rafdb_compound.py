@@ -15,6 +15,7 @@ from ferbench.builtin.readers.common import expression_of
 from ferbench.builtin.readers.rafdb import LIST, RafdbConfig
 from ferbench.builtin.readers.rafdb_compound import RafdbCompoundReader
 from ferbench.data import names, prepare
+from ferbench.data.records import check_counts
 from ferbench.errors import DataError
 from ferbench.schema import LABEL_SPACES, Sample
 
@@ -60,10 +61,19 @@ def test_prepared_it_keeps_every_label_and_other_numbers_only_warn(tree: Path, h
     found = prepare.prepare(SPEC, "rafdb-compound", tree)
     assert np.bincount(found.expressions(LABEL_SPACES["compound11"])).tolist() == [2] * 11
     assert not found.info["partial"]
-    assert any("train 11 (reported 3,162)" in finding["what"] for finding in found.info["findings"])
+    assert any("all 11 (published 3,162)" in finding["what"] for finding in found.info["findings"])
     facts = planning.gather(names.parse("rafdb-compound"), {"rafdb-compound": SPEC})
     with pytest.raises(DataError, match=r"no training image of basic7.*labels=compound11 fits"):
         planning._check_source(facts, LABEL_SPACES["basic7"])
+
+
+def test_a_total_is_held_against_the_sum_of_a_split() -> None:
+    assert sum(by["all"] for by in SPEC.counts.values()) == 3954 and SPEC.certainty == "D"
+    found = {"train": {"sadly-angry": 2, "sadly-fearful": 3}}
+    assert not check_counts(found, {"train": {"all": 5}}, "A")
+    assert [finding.what for finding in check_counts(found, {"train": {"all": 6}}, "A")] == [
+        "counts differ from the published ones [A]: all 5 (published 6)"
+    ]
 
 
 def test_a_twelfth_code_has_no_name_and_is_said(tree: Path) -> None:

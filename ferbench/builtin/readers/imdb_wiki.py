@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,6 +39,8 @@ class ImdbWikiReader(Reader):
 
     The id is the owner's path. A person is known by name.
     """
+
+    counts: Mapping[str, Mapping[str, int]] = {}  # what is published are rows, before any is dropped
 
     def __init__(self, config: ImdbWikiConfig) -> None:
         super().__init__()
@@ -137,6 +139,8 @@ SPECS: tuple[DatasetSpec, ...] = (
         classes=(),
         factors=("gender", "age"),
         family="imdb_wiki",
+        counts={"": {"all": ROWS["imdb"][0]}},
+        certainty="D",
         auxiliary=True,
     ),
 )

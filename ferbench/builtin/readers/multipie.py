@@ -56,6 +56,8 @@ class MultipieReader(Reader):
         super().__init__()
         self.cameras = _chosen("camera", config.cameras, CAMERAS)
         self.lights = _chosen("illumination", config.illuminations, LIGHTS)
+        if config != MultipieConfig():
+            self.counts = {}  # the published number is of all pictures
 
     def factor_classes(self) -> dict[str, tuple[str, ...]]:
         return {"pose": tuple(CAMERAS.values()), "illumination": tuple(dict.fromkeys(LIGHTS.values()))}
@@ -127,6 +129,8 @@ SPECS: tuple[DatasetSpec, ...] = (
         classes=(Expression.SURPRISE, Expression.DISGUST, Expression.HAPPINESS, Expression.NEUTRAL),
         factors=("identity", "illumination", "pose"),
         family="multipie",
+        counts={"": {"all": 755_370}},
+        certainty="D",
         auxiliary=True,
     ),
 )
