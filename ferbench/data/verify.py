@@ -120,7 +120,7 @@ def _partitions(prepared: PreparedSet) -> list[Finding]:
             continue
         if not {one for ids in parts.values() for one in ids} <= set(subject):
             found.append(_error(f"partition {name}", "names samples that the set does not have"))
-        elif name in splits.FOLDS and {subject[i] for i in parts["train"]} & {subject[i] for i in parts["test"]}:
+        elif name in splits.FOLDS and {subject[i] for i in parts.get("train", ())} & {subject[i] for i in parts.get("test", ())}:
             found.append(_error(f"partition {name}", "a subject is in train and in test"))
     return found
 
