@@ -40,8 +40,8 @@ HEADERS: Mapping[str, int] = {
 LABELS = ("EXPR_Recognition_Challenge", "EXPR_Classification_Challenge", "EXPR_Set")
 AFFECT = ("VA_Estimation_Challenge", "VA_Set")
 SETS: Mapping[str, tuple[str, ...]] = {"train": ("Train_Set", "Training_Set"), "val": ("Validation_Set",)}
-ABAW3: Mapping[str, int] = {"train": 585_317, "val": 280_532}
-"""Frames with a label and a crop in the edition of 2022, as one user counted them; how many depends on the cropper [C]."""
+ABAW3: Mapping[str, tuple[int, int]] = {"train": (585_317, 12_044), "val": (280_532, 3_698)}
+"""Labelled frames with a crop and without one in the edition of 2022, as one user counted them; it depends on the cropper."""
 
 BALANCED, PER_CLASS = "balanced8000", 8000
 _IGNORED, _UNANNOTATED, _SHOWN = "-1", -5.0, 3
@@ -69,6 +69,7 @@ class Affwild2Reader(Reader):
         self._crops: list[Path] = []
         self._seen: dict[str, str] = {}
         self._tally: Counter[str] = Counter()
+        self.counts: dict[str, dict[str, int]] = {}  # of the edition that is found
 
     def samples(self, root: Path | None) -> Iterator[Sample]:
         self._root = root = (root or Path(".")).absolute()
@@ -94,17 +95,17 @@ class Affwild2Reader(Reader):
             self._tell(f"{labels.name}/{place.name}/", split, codes)
 
     def _tell(self, where: str, split: str, codes: int) -> None:
-        """What was left out of a split, and how it compares with the published number."""
-        told = self._tally
+        """What was left out of a split, and how many frames it should have: as many as it has where nothing is published."""
+        told, keep = self._tally, self.config.uncovered == "keep"
         covered, labelled = told["covered"], told["covered"] + told["uncovered"]
         if told["uncovered"]:
-            kept = "kept as errors" if self.config.uncovered == "keep" else "left out"
+            kept = "kept as errors" if keep else "left out"
             share = f"{covered / labelled:.2%} are covered"
             self.warn(where, f"{told['uncovered']:,} of {labelled:,} labelled frames have no crop and were {kept}: {share}")
         if told["dropped"]:
             self.warn(where, f"{told['dropped']:,} frames of the class Other were left out")
-        if codes == 8 and self.config.other == "keep" and covered != ABAW3[split]:
-            self.warn(where, f"{covered:,} labelled frames with a crop; one user's copy of 2022 had {ABAW3[split]:,} [C]")
+        published = ABAW3[split] if codes == 8 and self.config.other == "keep" else (covered, told["uncovered"])
+        self.counts[split] = {"all": sum(published) if keep else published[0]}
 
     def _video(self, file: Path, split: str, affect: Path | None) -> Iterator[Sample]:
         where, video = f"{file.parent.name}/{file.name}", file.stem
@@ -246,6 +247,7 @@ SPECS: tuple[DatasetSpec, ...] = (
         classes=(*tuple(Expression)[:7], Expression.OTHER),
         family="affwild2",
         evaluated="val",
+        counts={split: {"all": covered} for split, (covered, _) in ABAW3.items()},
         certainty="C",
         partitions={
             BALANCED: f"of every class of train the first {PER_CLASS:,} frames by sha256 of the id, or all there are; val is whole",
