@@ -31,7 +31,7 @@ from ferbench.recipe import Stage
 from ferbench.recording import data_uses, make_record, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
-from ferbench.results.predictions import write_predictions
+from ferbench.results.predictions import by_id, write_predictions
 from ferbench.results.store import RunFolder, folder_lock, predictions_name
 from ferbench.train.artifacts import Artifact, ArtifactStore
 from ferbench.train.loop import Loop
@@ -245,7 +245,9 @@ def _score(
     plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, run_id: str,
     selection: str, epoch: int,
 ) -> rec.Result:  # fmt: skip
-    predictions = _predictions(plan, target, opened, method, machine)
+    predictions = by_id(
+        _predictions(plan, target, opened, method, machine)
+    )  # as stored: intervals are resamples of rows in order
     file = predictions_name(target.facts.name, target.split, selection)
     sha = write_predictions(folder.path / file, predictions)
     summary = summarise(predictions, seed_of(run_id, target.facts.name, target.split, selection))

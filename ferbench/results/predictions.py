@@ -33,7 +33,7 @@ _AFFECT = ("valence", "arousal")
 def write_predictions(path: Path, predictions: Predictions) -> str:
     """Writes the file atomically and returns its sha256. Rows are sorted by id. Raises VerificationFailed on rows that do not
     hold together (see :func:`faults`), TrainingStopped when the disk is full."""
-    ordered = _by_id(predictions)
+    ordered = by_id(predictions)
     wrong = faults(ordered)
     if wrong:
         raise VerificationFailed(f"{wrong[0][0]}: {wrong[0][1]}", where=str(path))
@@ -128,7 +128,8 @@ def from_parquet(content: bytes) -> Predictions:
     )
 
 
-def _by_id(predictions: Predictions) -> Predictions:
+def by_id(predictions: Predictions) -> Predictions:
+    """The same rows in ascending order of their ids: as they are stored, and as every interval is reckoned."""
     order = sorted(range(len(predictions)), key=predictions.ids.__getitem__)
 
     def turned(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

@@ -16,6 +16,7 @@ from ferbench.plugins import Registry, load
 from ferbench.recording import contamination
 from ferbench.report import Reporter
 from ferbench.results.table import results_markdown
+from ferbench.results.verify import verify
 from ferbench.run import execute
 from ferbench.schema import DatasetSpec, Sample
 
@@ -24,10 +25,10 @@ FAMILIES = {"twin-a": "twins", "twin-b": "twins", "stranger": "strangers", "lone
 
 
 class Labelled(FolderReader):
-    """A folder per class whose pictures also have a factor, so that it can teach one."""
+    """A folder per class whose pictures also have a factor, so that it can teach one; in an order that is not the ids'."""
 
     def samples(self, root: Path | None) -> Iterator[Sample]:
-        for number, sample in enumerate(super().samples(root)):
+        for number, sample in enumerate(reversed(list(super().samples(root)))):
             yield Sample(
                 sample.id, sample.image, sample.expression, sample.domain, sample.split, factors={"gender": "ab"[number % 2]}
             )
@@ -78,7 +79,9 @@ def test_what_a_teacher_or_auxiliary_stage_learns_from_counts_too(registry: Regi
 
 def test_the_record_and_the_row_say_so(registry: Registry, tmp_path: Path) -> None:
     decided = planned(registry, "erm", "twin-a", "twin-b", "stranger", out=tmp_path / "runs")
-    record = execute(decided, registry, Reporter(quiet=True)).record
+    outcome = execute(decided, registry, Reporter(quiet=True))
+    record = outcome.record
+    assert verify(outcome.folder) == []
     assert [(seen.target, seen.by) for seen in record.contamination] == [("twin-b", "twin-a")]
     text = results_markdown(record)
     rows = {row.split("|")[1].split()[0]: row for row in text.splitlines() if row.startswith("|") and "%" not in row}
