@@ -105,6 +105,13 @@ def test_a_row_of_attributes_with_a_cell_too_many_or_another_value_is_named(tree
     assert told[1] == f"{ATTRIBUTES}:4 Male '7' of 000002.jpg is neither 1 nor -1"
 
 
+def test_a_list_that_is_no_text_is_one_line(tree: Path) -> None:
+    for content in (b"000001.jpg 0\n000002.jpg\0 0\n", "000001.jpg 0\n".encode("utf-16"), b"000001.jpg 0\n\xff 0\n"):
+        (tree / PARTITION).write_bytes(content)
+        with pytest.raises(DataError, match=r"list_eval_partition\.txt:[12]: not UTF-8 text"):
+            read(tree)
+
+
 def test_windows_line_ends_change_nothing(tree: Path) -> None:
     before = [(s.id, s.split, s.factors, s.landmarks) for s in read(tree)[0]]
     for file in tree.glob("*.txt"):

@@ -69,7 +69,7 @@ class CasiaWebfaceReader(Reader):
                     strays[name] += 1
         if strays:
             what = f"{strays.total():,} entries are neither a person's folder nor a picture and were left out"
-            self.warn(str(place), f"{what}: {', '.join(list(strays)[:3])}")
+            self.warn(f"{place.name}/", f"{what}: {', '.join(list(strays)[:3])}")
 
     def _packed(self, place: Path) -> Iterator[Sample]:
         self._pack = place / PACK
