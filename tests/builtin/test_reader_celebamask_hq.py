@@ -91,12 +91,15 @@ def test_a_damaged_mask_is_a_finding_that_names_it(tree: Path, home: Path) -> No
     file = tree / MASKS / "0/00001_hair.png"
     file.write_bytes(file.read_bytes()[:60])
     draw(tree / MASKS / "1/02000_nose.png", 1, 16, 16)
+    (tree / MASKS / "0/00002_skin.png").rename(tree.parent / "outside.png")
+    (tree / MASKS / "0/00002_skin.png").symlink_to(tree.parent / "outside.png")
     with pytest.raises(SetRefused) as caught:
         prepare.prepare(SPEC, "celebamask_hq", tree)
     told = [f"{finding.where} {finding.what}" for finding in caught.value.findings if finding.level == "error"]
-    assert len(told) == 2
+    assert len(told) == 3
     assert told[0].startswith("CelebA-HQ-img/1.jpg its mask 00001_hair.png: ") and "truncated" in told[0]
-    assert told[1] == "CelebA-HQ-img/2000.jpg its mask 02000_nose.png is 16x16, others 32x32"
+    assert told[1].startswith("CelebA-HQ-img/2.jpg its mask 00002_skin.png leads out of the dataset's folder")
+    assert told[2] == "CelebA-HQ-img/2000.jpg its mask 02000_nose.png is 16x16, others 32x32"
 
 
 def test_masks_in_the_wrong_folder_or_of_no_known_part_are_errors(tree: Path) -> None:

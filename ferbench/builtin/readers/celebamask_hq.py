@@ -91,12 +91,17 @@ class CelebamaskHqReader(Reader):
 
 def merged(stem: str) -> Pixels:
     """One map [H, W] of indices into PARSING_CLASSES from the masks STEM_PART.png: non-zero is the part, and a part without a
-    file is not in the picture. Raises decode.Unreadable."""
+    file is not in the picture. A link out of the set's folder is refused. Raises decode.Unreadable."""
     out: Pixels | None = None
+    root = os.path.realpath(Path(stem).parents[2]) + os.sep
     for part in PARTS:
         file = Path(f"{stem}_{part}.png")
         if not file.is_file():
             continue
+        if not os.path.realpath(file).startswith(root):
+            raise decode.Unreadable(
+                f"its mask {file.name} leads out of the dataset's folder: refused; copy the file into the folder"
+            )
         try:
             mask = decode.decode(decode.read(file))[..., 0]
         except decode.Unreadable as error:
