@@ -11,7 +11,7 @@ HEAVY = ("torch", "torchvision", "timm", "datasets", "pyarrow", "pandas", "sklea
 WITH_ARROW = tuple(name for name in HEAVY if name not in ("pyarrow", "pandas", "scipy"))
 
 LIGHT = {
-    "import ferbench": HEAVY,
+    "import ferbench": (*HEAVY, "numpy", "pluggy"),
     "import ferbench.plugins": HEAVY,
     "import ferbench.recipe": HEAVY,
     "import ferbench.cli": HEAVY,
@@ -20,12 +20,12 @@ LIGHT = {
     "import ferbench.results.store": WITH_ARROW,
     "import ferbench.results.predictions": WITH_ARROW,
     "import ferbench.results.verify": WITH_ARROW,
-    "from ferbench.plugins import load; load()": HEAVY,
+    "from ferbench.plugins import load; load()": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['--version'])": (*HEAVY, "pydantic", "numpy", "rich"),
-    "from ferbench.cli import main; main(['plugins'])": HEAVY,
-    "from ferbench.cli import main; main(['list', 'methods'])": HEAVY,
-    "from ferbench.cli import main; main(['list', 'backbones', '--json'])": HEAVY,
+    "from ferbench.cli import main; main(['plugins'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from ferbench.cli import main; main(['list', 'methods'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from ferbench.cli import main; main(['list', 'backbones', '--json'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['run', '--help'])": HEAVY,
 }
 

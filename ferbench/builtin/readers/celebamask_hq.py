@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ferbench.builtin.readers.celeba import attribute_classes, attributes
 from ferbench.builtin.readers.common import lines, wrong_folder
 from ferbench.data import decode
@@ -92,6 +90,8 @@ class CelebamaskHqReader(Reader):
 def merged(stem: str) -> Pixels:
     """One map [H, W] of indices into PARSING_CLASSES from the masks STEM_PART.png: non-zero is the part, and a part without a
     file is not in the picture. A link out of the set's folder is refused. Raises decode.Unreadable."""
+    import numpy as np
+
     out: Pixels | None = None
     root = os.path.realpath(Path(stem).parents[2]) + os.sep
     for part in PARTS:

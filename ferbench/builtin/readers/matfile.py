@@ -12,8 +12,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 _HEADER, _LARGEST = 128, 1 << 32
 _LEVEL_5 = b"\x00\x01IM"
 _TAG = struct.Struct("<II")
@@ -107,6 +105,8 @@ def _fields(parts: Iterator[Element], numbers: Sequence[str], texts: Sequence[st
 
 
 def _numbers(field: str, data: memoryview) -> list[float]:
+    import numpy as np
+
     shape, _, parts = _array(data)
     kind, content = next(parts, (0, memoryview(b"")))
     if shape == 0:

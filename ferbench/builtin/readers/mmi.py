@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Literal
 from xml.parsers import expat
 
-import numpy as np
-
 from ferbench.builtin.readers import video
 from ferbench.builtin.readers.common import wrong_folder
 from ferbench.builtin.readers.sequences import SequenceReader, folders, leads_out
@@ -206,6 +204,8 @@ class MmiReader(SequenceReader):
 
 
 def _decoded(film: _Video) -> dict[int, Pixels]:
+    import numpy as np
+
     found = video.frames(film.path, film.wanted)
     return {number: np.ascontiguousarray(np.rot90(pixels, film.turns)) for number, pixels in found.items()}
 

@@ -76,7 +76,9 @@ class MultipieReader(Reader):
                     elif (sample := self._sample(base, Path(folder, name))) is not None:
                         yield sample
         if strays:
-            self.warn(f"{base.name}/", f"{strays.total():,} files are no pictures and were left out: {', '.join(list(strays)[:3])}")
+            self.warn(
+                f"{base.name}/", f"{strays.total():,} files are no pictures and were left out: {', '.join(list(strays)[:3])}"
+            )
 
     def _base(self, root: Path) -> Path:
         for place in (root, root / "data"):

@@ -7,13 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ferbench.data.decode import MAX_PIXELS, Unreadable
+from ferbench.data.decode import MAX_PIXELS, Pixels, Unreadable
 from ferbench.errors import DataError
-
-Pixels = NDArray[np.uint8]
 
 _WHOLE = 0.95
 """Headers and streams disagree by a frame or two in good files; one that lacks more than this leaves is cut short."""
@@ -51,6 +46,8 @@ def header(path: Path) -> tuple[int, int, int]:
 
 def frames(path: Path, wanted: Sequence[int]) -> dict[int, Pixels]:
     """RGB pixels [H, W, 3] of the frames with these numbers, counted from 0; without those that cannot be decoded."""
+    import numpy as np
+
     av = pyav(path.name)
     found: dict[int, Pixels] = {}
     try:
