@@ -119,12 +119,28 @@ def make_record(
         variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
         labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
         selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
-        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan)),
+        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan, weights)),
         environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=tuple(provenance),
         synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
     )  # fmt: skip
 
 
-def contamination(plan: Plan) -> list[rec.Contamination]:
-    """Targets that share their source family, or their very set, with something the method learnt from."""
-    return [rec.Contamination(target=one.target, by=one.by, note=one.note) for one in shared(plan)]
+SAW: Mapping[str, str] = {
+    "AffectNet": "affectnet", "RAF-DB": "rafdb", "FERPlus": "fer2013-expw", "FER2013": "fer2013-expw", "CelebA": "celeba",
+    "CASIA-WebFace": "casia_webface",
+}  # fmt: skip
+"""What public weights are known to have seen (ferbench.hub), by source family."""
+
+
+def contamination(plan: Plan, weights: Mapping[str, rec.Weights]) -> list[rec.Contamination]:
+    """Targets that share their source family, or their very set, with something the method learnt from, or its first weights did."""
+    found = [rec.Contamination(target=one.target, by=one.by, note=one.note) for one in shared(plan)]
+    for one in weights.values():
+        for data in one.saw:
+            note = f"these weights were trained on {data}, of its family {SAW.get(data, '')}"
+            found += [
+                rec.Contamination(target=target.facts.name, by=one.name, note=note)
+                for target in plan.targets
+                if target.role == "target" and SAW.get(data, "") == target.facts.spec.family != ""
+            ]
+    return found

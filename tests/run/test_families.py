@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from ferbench.planning import Plan, Request, plan
 from ferbench.plugins import Registry, load
 from ferbench.recording import contamination
 from ferbench.report import Reporter
+from ferbench.results.record import Weights
 from ferbench.results.table import results_markdown
 from ferbench.results.verify import verify
 from ferbench.run import execute
@@ -34,16 +37,31 @@ class Labelled(FolderReader):
             )
 
 
+SPECS = {
+    name: DatasetSpec(name, Labelled, family=family, access="drawn here", factors=("gender",))
+    for name, family in FAMILIES.items()
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A FERBENCH_HOME with a prepared set of every family of ``FAMILIES``."""
+    place = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERBENCH_HOME", str(place))
+        for seed, (name, spec) in enumerate(SPECS.items()):
+            prepare.prepare(spec, name, draw_folder(place / "owners" / name, seed=seed, train=2, test=1))
+        yield place
+
+
 @pytest.fixture
-def registry(home: Path, tmp_path: Path) -> Registry:
-    """Everything installed, and prepared sets of every family of ``FAMILIES``."""
+def registry(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Everything installed, and those sets."""
+    monkeypatch.setenv("FERBENCH_HOME", str(drawn))
     known = load()
     made = Registry(known.plugins, {kind: dict(specs) for kind, specs in known.specs.items()}, known.recipes, dict(known.owner))
-    for seed, (name, family) in enumerate(FAMILIES.items()):
-        spec = DatasetSpec(name, Labelled, family=family, access="drawn here", factors=("gender",))
-        made.specs["datasets"][name] = spec
-        made.owner["datasets", name] = "builtin"
-        prepare.prepare(spec, name, draw_folder(tmp_path / name, seed=seed, train=2, test=1))
+    made.specs["datasets"] |= SPECS
+    made.owner |= {("datasets", name): "builtin" for name in SPECS}
     return made
 
 
@@ -61,7 +79,7 @@ def test_a_target_of_the_sources_family_is_told_before_training_with_the_reason(
     decided = planned(registry, "erm", "twin-a", "twin-b", "stranger", out=tmp_path)
     (told,) = marks(decided)
     assert told.startswith("twin-b is no unseen domain: shares pictures with twin-a (family twins)") and "†" in told
-    assert [(one.target, one.by) for one in contamination(decided)] == [("twin-b", "twin-a")]
+    assert [(one.target, one.by) for one in contamination(decided, {})] == [("twin-b", "twin-a")]
 
 
 def test_sets_of_other_families_or_of_none_are_not_marked(registry: Registry, tmp_path: Path) -> None:
@@ -75,6 +93,24 @@ def test_what_a_teacher_or_auxiliary_stage_learns_from_counts_too(registry: Regi
     assert told.startswith("twin-b ") and "twin-a (family twins), which trains stage dfem" in told
     (told,) = marks(planned(registry, "addl", "stranger", "twin-a", auxiliary=("twin-a",), out=tmp_path))
     assert "its images train stage dfem" in told
+
+
+@pytest.mark.parametrize("source", ["ferplus", "fer2013", "expw"])
+def test_mma_is_no_unseen_domain_for_the_sets_it_is_made_of(source: str, home: Path, tmp_path: Path) -> None:
+    for name in (source, "mma"):
+        tree = import_module(f"trees.{name}").TREE
+        prepare.prepare(load().datasets[name], name, tree.make(tmp_path / name), partial=True)
+    (told,) = marks(plan(Request("erm", (source,), ("mma",)), load()))
+    assert told.startswith(f"mma is no unseen domain: shares pictures with {source} (family fer2013-expw)")
+
+
+def test_weights_that_saw_a_targets_family_mark_its_row(registry: Registry, tmp_path: Path) -> None:
+    spec = registry.specs["datasets"]["stranger"]
+    registry.specs["datasets"]["stranger"] = replace(spec, family="affectnet")
+    decided = planned(registry, "erm", "loner", "stranger", "loner-too", out=tmp_path)
+    weights = {"w": Weights(name="me/affectnet-resnet", saw=("AffectNet",)), "v": Weights(name="tv", saw=("ImageNet-1k",))}
+    (found,) = contamination(decided, weights)
+    assert (found.target, found.by) == ("stranger", "me/affectnet-resnet") and "trained on AffectNet" in found.note
 
 
 def test_the_record_and_the_row_say_so(registry: Registry, tmp_path: Path) -> None:
