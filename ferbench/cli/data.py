@@ -105,7 +105,8 @@ def prepare(
         marks += ["PARTIAL"] if made.info["partial"] else []
         made_here = [f"{split} split made here ({told['images']:,} images)" for split, told in made.info["made"].items()]
         click.echo("; ".join([f"{spec.name}: {len(made):,} images", *marks, *made_here, f"fingerprint {made.fingerprint[:12]}"]))
-        click.echo(f"Next: ferbench run --method erm --source {made.info['reference']}")
+        use = "--method addl --source SET --auxiliary" if spec.auxiliary else "--method erm --source"
+        click.echo(f"Next: ferbench run {use} {made.info['reference']}")
 
 
 @command.command()

@@ -15,6 +15,7 @@ from ferbench.builtin.readers import affectnet
 from ferbench.builtin.readers.affectnet import AffectnetConfig, AffectnetReader
 from ferbench.data import prepare
 from ferbench.data.prepare import SetRefused
+from ferbench.data.prepared import open_set
 from ferbench.errors import DataError, FerbenchError
 from ferbench.schema import Finding, Sample
 
@@ -100,6 +101,14 @@ def test_counts_of_the_csv_release_stop_and_hearsay_about_the_npy_one_warns(csv_
             prepare.prepare(SPEC, "affectnet", tree)
         counted = [finding.level for finding in caught.value.findings if "counts differ" in finding.what]
         assert counted == levels
+
+
+def test_seven_and_eight_classes_are_partitions(npy_tree: Path, home: Path) -> None:
+    prepare.prepare(SPEC, "affectnet", npy_tree, partial=True)
+    seven, eight = (open_set(f"affectnet@{name}", {"affectnet": SPEC}) for name in ("val3500", "val4000"))
+    assert "contempt" not in seven.counts()["val"] and eight.counts()["val"]["contempt"] == 2
+    assert seven.evaluated == "val" and len(seven.rows("val")) == 14 and len(eight.rows("val")) == 16
+    assert 0 < len(seven.rows("holdout")) < len(seven.rows("train"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,6 +70,10 @@ class AffectnetReader(Reader):
             self.counts = {"train": TRAIN, "val": {**VAL, "contempt": 499}}
             self.certainty = {"train": "B", "val": "D"}  # one validation face is lacking; of which class is hearsay
             yield from self._npy(root)
+
+    def partitions(self, samples: Sequence[Sample]) -> dict[str, dict[str, str]]:
+        seven = {sample.id: sample.split for sample in samples if sample.expression is not Expression.CONTEMPT}
+        return {"val4000": {sample.id: sample.split for sample in samples}, "val3500": seven}
 
     def _release(self, root: Path) -> str:
         found = {"csv": (root / _CSV_MARK).is_dir(), "npy": (root / "train_set/annotations").is_dir()}
@@ -233,6 +237,10 @@ SPECS: tuple[DatasetSpec, ...] = (
         classes=tuple(Expression)[:8],
         family="affectnet",
         evaluated="val",
+        partitions={
+            "val4000": "the owner's splits, all eight expressions: 287,651 and 4,000 images (3,999 in the npy release)",
+            "val3500": "the owner's splits without contempt: 283,901 and 3,500 images",
+        },
         counts={"train": TRAIN, "val": VAL},
         certainty="A",
     ),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferbench.builtin.readers import hf_layout as layout
 from ferbench.builtin.readers.common import SPLIT_WORDS, expression_of
@@ -15,8 +15,10 @@ from ferbench.builtin.readers.shards import Shards
 from ferbench.data import decode
 from ferbench.data.reader import Reader
 from ferbench.errors import DataError
-from ferbench.hub import dataset
 from ferbench.schema import DatasetSpec, Expression, Sample
+
+if TYPE_CHECKING:
+    from ferbench.hub.dataset import Snapshot
 
 README = "README.md"
 LEFT_OUT = frozenset({"none", "-"})
@@ -52,12 +54,12 @@ class HfReader(Reader):
         self._left_out: Counter[str] = Counter()
 
     def pinned(self, argument: str) -> str:
-        return str(dataset.snapshot(_repo(argument), self.config.revision))
+        return str(_snapshot(argument, self.config.revision))
 
     def fetch(self, argument: str) -> Path:
         """Downloads the card and the chosen splits' files; those that are here already are only checked."""
         self.where = f"hf:{argument}"
-        found = dataset.snapshot(_repo(argument), self.config.revision)
+        found = _snapshot(argument, self.config.revision)
         said = [README] if README in found.files else []
         card, text = layout.card_of(found.fetch(said) / README) if said else ({}, "")
         self.about = {**layout.about(card, text), "revision": found.revision}
@@ -163,6 +165,12 @@ class HfReader(Reader):
         if self._left_out:
             told = ", ".join(f"{word} {rows:,}" for word, rows in sorted(self._left_out.items()))
             self.warn(self.config.label, f"left out, as asked: {told}")
+
+
+def _snapshot(argument: str, revision: str) -> Snapshot:
+    from ferbench.hub import dataset  # the Hub's client: no listing needs it
+
+    return dataset.snapshot(_repo(argument), revision)
 
 
 def _repo(argument: str) -> str:
