@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ferbench.data.names import Reference, parse, reader_of, spec_of
+from ferbench.data.names import Reference, parse
 from ferbench.errors import DataError, FerbenchError, RecipeError
+from ferbench.facts import Facts, gather
 from ferbench.home import data_home
 from ferbench.plugins import Registry
 from ferbench.recipe import Recipe, Stage, resolve
-from ferbench.schema import LABEL_SPACES, DatasetSpec, LabelSpace
+from ferbench.schema import LABEL_SPACES, LabelSpace
 
 AUXILIARY_DEFAULT = "synth-aux"
 """What fills an auxiliary role when nothing real is prepared for it: synthetic faces, which label everything."""
@@ -41,41 +40,6 @@ class Request:
     compile: bool = False
     checkpoint_every: float = 30.0
     auxiliary_seed: int = 0
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What can be said of a dataset without its pixels. counts: split → expression ("unlabelled" for none) → images.
-    offers: "factors", "affect", "parsing" where it labels them. ready: prepared on this machine. evaluated: the split that is
-    scored when nothing else is said. about: what its source says of itself (licence, citation, revision)."""
-
-    reference: Reference
-    spec: DatasetSpec
-    counts: Mapping[str, Mapping[str, int]]
-    factors: Mapping[str, tuple[str, ...]]
-    offers: frozenset[str]
-    ready: bool
-    evaluated: str
-    about: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return str(replace(self.reference, split=None))
-
-    def images(self, split: str, space: LabelSpace | None = None) -> int:
-        """Images of a split ("all": of every split), of those in ``space`` when one is given."""
-        chosen = self.counts.values() if split == "all" else [self.counts.get(split, {})]
-        return sum(n for by in chosen for name, n in by.items() if space is None or space.index(name) >= 0)
-
-    def dropped(self, split: str, space: LabelSpace) -> dict[str, int]:
-        """Images of a split outside ``space``, by expression ("unlabelled" for none)."""
-        chosen = self.counts.values() if split == "all" else [self.counts.get(split, {})]
-        lost: dict[str, int] = {}
-        for by in chosen:
-            for name, n in by.items():
-                if space.index(name) < 0 and n:
-                    lost[name] = lost.get(name, 0) + n
-        return lost
 
 
 @dataclass(frozen=True)
@@ -200,37 +164,6 @@ def _told(plan: Plan) -> list[str]:
         if facts.about
     ]
     return [*dict.fromkeys(marks), *said]
-
-
-def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
-    """Facts of one dataset: from its prepared set, or from the records of a reader that makes its pictures.
-
-    Raises NotPrepared, in one line that says how to get it, for a real set that is not on this machine.
-    """
-    from ferbench.data.prepared import open_set
-
-    spec = spec_of(reference, datasets)
-    ready = (data_home() / replace(reference, split=None).slug() / "set.json").is_file()
-    reader = reader_of(reference, spec)
-    if not ready and not reader.rooted:
-        counts: dict[str, dict[str, int]] = {}
-        affect = False
-        for sample in reader.samples(None):
-            by = counts.setdefault(sample.split, {})
-            name = "unlabelled" if sample.expression is None else str(sample.expression)
-            by[name] = by.get(name, 0) + 1
-            affect = affect or sample.valence is not None
-        factors = reader.factor_classes()
-        offers = {"factors"} if factors else set()
-        offers |= ({"affect"} if affect else set()) | ({"parsing"} if reader.parsing([]) is not None else set())
-        return Facts(reference, spec, counts, factors, frozenset(offers), ready=False, evaluated=spec.evaluated)
-    opened = open_set(replace(reference, split=None), datasets)
-    offers = {"factors"} if opened.factor_classes else set()
-    offers |= ({"affect"} if np.isfinite(opened.affect).any() else set()) | ({"parsing"} if opened.info["parsing"] else set())
-    return Facts(
-        reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True, evaluated=opened.evaluated,
-        about=opened.info.get("about", {}),
-    )  # fmt: skip
 
 
 def _check_source(facts: Facts, labels: LabelSpace) -> None:

@@ -10,8 +10,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ferbench.data import splits
 from ferbench.errors import DataError, UnknownName
@@ -20,7 +22,7 @@ from ferbench.schema import SPLITS, DatasetSpec, Sample, canonical
 
 FOLDER = "splits"
 DEFAULT = "default"
-HOLDOUT_SHARE = 0.1
+HOLDOUT_SHARE, TEST_SHARE = 0.1, 0.2
 OWNERS = "the owner's splits"
 
 
@@ -50,6 +52,41 @@ def make(dataset: str, name: str, rule: str, evaluated: str, parts: Mapping[str,
     """A partition and its hash; empty parts are left out."""
     kept = {part: list(ids) for part, ids in parts.items() if ids}
     return Partition(dataset, name, rule, evaluated, kept, splits.digest(canonical([dataset, name, kept])))
+
+
+def make_splits(samples: Sequence[Sample], spec: DatasetSpec) -> tuple[list[str], NDArray[np.bool_], dict[str, Any]]:
+    """Split names, the held-out part of train, and a record of what was made because the owner gives none.
+
+    A sample without a split (``""``) goes to train or, one in five, to a made test split. About a tenth of train is held out
+    when there is no val split, or when val is what the owner evaluates on.
+    """
+    ids = [sample.id for sample in samples]
+    split_names = np.array([sample.split for sample in samples], object)
+    made: dict[str, Any] = {}
+    unsplit = np.flatnonzero(split_names == "")
+    if len(unsplit):
+        chosen = _chosen(unsplit, samples, TEST_SHARE, "test")
+        split_names[unsplit] = "train"
+        split_names[chosen] = "test"
+        made["test"] = _told(ids, chosen)
+    holdout = np.zeros(len(samples), np.bool_)
+    if "val" not in set(split_names) or spec.evaluated == "val":
+        train = np.flatnonzero(split_names == "train")
+        chosen = _chosen(train, samples, HOLDOUT_SHARE, "holdout")
+        holdout[chosen] = True
+        made["holdout"] = _told(ids, chosen)
+    return split_names.tolist(), holdout, made
+
+
+def _chosen(rows: NDArray[np.int64], samples: Sequence[Sample], share: float, purpose: str) -> NDArray[np.int64]:
+    """The rows that are held out of ``rows``."""
+    some = [samples[row] for row in rows]
+    out = splits.held_out([s.id for s in some], [s.expression for s in some], [s.subject for s in some], share, purpose)
+    return rows[out]
+
+
+def _told(ids: Sequence[str], rows: NDArray[np.int64]) -> dict[str, Any]:
+    return {"rule": splits.RULE, "images": len(rows), "sha256": splits.split_hash([ids[row] for row in rows])}
 
 
 def default(spec: DatasetSpec, ids: Sequence[str], split_names: Sequence[str], holdout: Sequence[bool], rule: str) -> Partition:

@@ -21,7 +21,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from ferbench.data import detect, fill, journal, names, origin, partitions, records, splits
+from ferbench.data import detect, fill, journal, names, origin, partitions, records
 from ferbench.data.align import Alignment
 from ferbench.data.detect import Detector
 from ferbench.data.fill import Filled, Progress
@@ -34,7 +34,6 @@ from ferbench.home import data_home
 from ferbench.schema import DatasetSpec, Finding, Sample
 
 FORMAT = 2
-TEST_SHARE = 0.2
 
 
 class SetRefused(DataError):
@@ -185,7 +184,7 @@ def _make(job: _Job, building: Path) -> None:
     base = job.base
     if base is not None:
         findings += records.check_duplicates(samples, filled.file_hashes, base)
-    split_names, holdout, made = make_splits(samples, job.spec)
+    split_names, holdout, made = partitions.make_splits(samples, job.spec)
     table = records.columns(samples, split_names, holdout, filled, base)
     shutil.rmtree(building / "records", ignore_errors=True)  # of an attempt that was killed here
     records.save(table, building / "records")
@@ -245,41 +244,6 @@ def _refuse(job: _Job, findings: Sequence[Finding]) -> None:
 def _without_repeats(samples: Sequence[Sample]) -> list[Sample]:
     """The first sample of every id: later ones were found to be errors, and a partial set goes on without them."""
     return list({sample.id: sample for sample in reversed(samples)}.values())[::-1]
-
-
-def make_splits(samples: Sequence[Sample], spec: DatasetSpec) -> tuple[list[str], NDArray[np.bool_], dict[str, Any]]:
-    """Split names, the held-out part of train, and a record of what was made because the owner gives none.
-
-    A sample without a split (``""``) goes to train or, one in five, to a made test split. About a tenth of train is held out
-    when there is no val split, or when val is what the owner evaluates on.
-    """
-    ids = [sample.id for sample in samples]
-    split_names = np.array([sample.split for sample in samples], object)
-    made: dict[str, Any] = {}
-    unsplit = np.flatnonzero(split_names == "")
-    if len(unsplit):
-        chosen = _chosen(unsplit, samples, TEST_SHARE, "test")
-        split_names[unsplit] = "train"
-        split_names[chosen] = "test"
-        made["test"] = _told(ids, chosen)
-    holdout = np.zeros(len(samples), np.bool_)
-    if "val" not in set(split_names) or spec.evaluated == "val":
-        train = np.flatnonzero(split_names == "train")
-        chosen = _chosen(train, samples, partitions.HOLDOUT_SHARE, "holdout")
-        holdout[chosen] = True
-        made["holdout"] = _told(ids, chosen)
-    return split_names.tolist(), holdout, made
-
-
-def _chosen(rows: NDArray[np.int64], samples: Sequence[Sample], share: float, purpose: str) -> NDArray[np.int64]:
-    """The rows that are held out of ``rows``."""
-    some = [samples[row] for row in rows]
-    out = splits.held_out([s.id for s in some], [s.expression for s in some], [s.subject for s in some], share, purpose)
-    return rows[out]
-
-
-def _told(ids: Sequence[str], rows: NDArray[np.int64]) -> dict[str, Any]:
-    return {"rule": splits.RULE, "images": len(rows), "sha256": splits.split_hash([ids[row] for row in rows])}
 
 
 def _describe(

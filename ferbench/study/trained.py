@@ -17,10 +17,11 @@ from ferbench.data.names import parse
 from ferbench.errors import DataError
 from ferbench.evaluation.metrics import Predictions
 from ferbench.evaluation.predict import predict
+from ferbench.facts import Facts, gather
 from ferbench.home import artifact_home
 from ferbench.machine import DTYPES, Machine
 from ferbench.method.compose import Method
-from ferbench.planning import Facts, Job, gather
+from ferbench.planning import Job
 from ferbench.plugins import Registry
 from ferbench.recipe import SLOT_KINDS, Recipe, Stage, resolve
 from ferbench.results.record import Record, StageRecord, read_record

@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "results": {*BASE, "evaluation"},
     "hub": BASE,
     "builtin": {*BASE, "flow", "hookspecs", "method", "hub", "data.reader", "data.decode", "data.align", "data.splits"},
-    "planning": {*TALK, "recipe", "data.names", "data.prepared"},
+    "facts": {*BASE, "data.names", "data.prepared"},
+    "planning": {*TALK, "recipe", "facts", "data.names"},
     "contract": {*TALK, "recipe", "method", "train"},
     "testing": {*TALK, "recipe", "contract", "data.reader"},
 }
