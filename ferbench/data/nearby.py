@@ -38,7 +38,7 @@ _VERSION = 1  # of the hash; part of the cache's name
 _CHUNK = 1024
 _PROBES = 1 << 19  # buckets looked up at a time
 _LOOKED_AT = 1 << 14  # hashes compared per query and band, likeliest first
-_AT_ONCE = 1 << 21  # hashes compared at a time: some 100 MB
+_AT_ONCE = 1 << 14  # hashes compared at a time: what a core keeps near
 
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
