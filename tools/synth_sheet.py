@@ -17,6 +17,7 @@ from ferbench.builtin.synth.reader import SynthReader
 from ferbench.schema import Expression
 
 PROFILES = ("synth-lab", "synth-wild", "synth-film", "synth-web", "synth-grey48", "synth-mono")
+EXPRESSIONS = tuple(Expression)[:8]
 CALM: dict[str, Any] = {
     "yaw": 0.0, "pitch": 0.0, "roll": 0.0, "light": "front", "glasses": False, "mask": False, "hand": False, "shades": False,
     "intensity": 1.0, "blur": 0.0, "grain": 0.01, "blend": 0.0,
@@ -49,10 +50,10 @@ def face(profile: str, number: int, **options: Any) -> Image.Image:
 
 
 def profile_rows() -> list[tuple[str, list[tuple[str, Image.Image]]]]:
-    rows = []
-    for number, profile in enumerate(PROFILES):
-        rows.append((profile, [(name.value, face(profile, 8 + number, expression=name.value)) for name in tuple(Expression)[:8]]))
-    return rows
+    def tiles(profile: str) -> list[tuple[str, Image.Image]]:
+        return [(name.value, face(profile, 3 + 2 * column, expression=name.value)) for column, name in enumerate(EXPRESSIONS)]
+
+    return [(profile, tiles(profile)) for profile in PROFILES]
 
 
 def factor_rows() -> list[tuple[str, list[tuple[str, Image.Image]]]]:
@@ -95,8 +96,10 @@ def main() -> None:
     asked.add_argument("out", type=Path)
     asked.add_argument("--tile", type=int, default=76)
     asked.add_argument("--colours", type=int, default=128, help="0 keeps all")
+    asked.add_argument("--profiles-only", action="store_true")
     given = asked.parse_args()
-    whole = sheet([*profile_rows(), *factor_rows(), clip_row()], given.tile)
+    rows = profile_rows() if given.profiles_only else [*profile_rows(), *factor_rows(), clip_row()]
+    whole = sheet(rows, given.tile)
     if given.colours:
         whole = whole.quantize(given.colours, dither=Image.Dither.FLOYDSTEINBERG)
     whole.save(given.out, optimize=True)

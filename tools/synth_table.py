@@ -1,6 +1,6 @@
 """Home and away: ERM trained on each synthetic profile, scored on all of them. Trains what is missing, prints Markdown.
 
-    python tools/synth_table.py [--seeds 0,1,2] [--out runs/synth] [--only-print]
+    python tools/synth_table.py [--seeds 0,1,2] [--out runs/synth] [--jobs 1] [--only-print]
 
 Every run is ``ferbench run --method erm --source PROFILE --preset quick --seed S``: some minutes on two cores.
 """
@@ -8,8 +8,10 @@ Every run is ``ferbench run --method erm --source PROFILE --preset quick --seed 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +25,22 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--seeds", default="0,1,2")
     asked.add_argument("--out", type=Path, default=Path("runs/synth"))
+    asked.add_argument("--jobs", type=int, default=1, help="runs at a time; each gets its share of the cores")
     asked.add_argument("--only-print", action="store_true", help="train nothing")
     given = asked.parse_args()
     if not given.only_print:
-        for seed in given.seeds.split(","):
-            for profile in PROFILES:
-                train(profile, seed, given.out)
+        threads = max(1, (os.cpu_count() or 1) // given.jobs)
+        with ThreadPoolExecutor(given.jobs) as pool:
+            runs = [(profile, seed, given.out, threads) for seed in given.seeds.split(",") for profile in PROFILES]
+            list(pool.map(train, *zip(*runs, strict=True)))
     print(table(uars(given.out, {int(seed) for seed in given.seeds.split(",")})))
 
 
-def train(profile: str, seed: str, out: Path) -> None:
+def train(profile: str, seed: str, out: Path, threads: int) -> None:
     words = ["run", "--method", "erm", "--source", profile, "--preset", "quick", "--seed", seed, "--out", str(out)]
     print("ferbench", *words, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "ferbench", *words], check=True, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    subprocess.run([sys.executable, "-m", "ferbench", *words], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def uars(out: Path, seeds: set[int]) -> dict[tuple[str, str], list[float]]:

@@ -92,18 +92,19 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "synth-film",
             "stills of films: dark, graded, turned away, blurred",
-            subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=48, pitch=20, roll=16, size=(0.66, 0.86), shift=0.09,
-            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.2, 1.2), intensity=(0.5, 1.0), glasses=0.06, hand=0.04,
-            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.7, 1.0), contrast=(1.0, 1.2), cast=0.08,
-            blur=(0.15, 0.75), grain=(0.02, 0.05), vignette=0.5,
+            subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=44, pitch=16, roll=12, size=(0.68, 0.86), shift=0.07,
+            lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.0, 1.0), intensity=(0.7, 1.1), glasses=0.06, hand=0.04,
+            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.65, 0.95), contrast=(1.0, 1.2), cast=0.08,
+            blur=(0.15, 0.5), grain=(0.015, 0.03), vignette=0.5,
         ),
         Profile(
             "synth-web",
-            "a web crawl: filters, overlays, loose crops, one label in eight wrong and rare classes rare in train and val",
-            subjects=(900, 180, 400), gaudy=0.9, size=(0.56, 0.96), shift=0.14, roll=20,
-            glasses=0.15, shades=0.08, mask=0.04, hand=0.09,
-            intensity=(0.45, 1.1), blend=0.25, saturation=(0.9, 1.7), exposure=(0.8, 1.3), contrast=(1.0, 1.45), cast=0.16,
-            grain=(0.0, 0.06), overlay=0.4, noise=0.125, tail=(0.8, 0.35, 0.3, 3.2, 1.1, 0.9, 2.4),
+            "a web crawl: exaggerated displays, filters, overlays, loose crops, one label in eight wrong and rare classes rare in "
+            "train and val",
+            subjects=(900, 180, 400), sizes=(1800, 240, 480), gaudy=0.9, size=(0.64, 0.92), shift=0.10, roll=16,
+            glasses=0.12, shades=0.05, mask=0.02, hand=0.05,
+            intensity=(0.8, 1.2), blend=0.25, saturation=(0.9, 1.7), exposure=(0.8, 1.2), contrast=(1.0, 1.35), cast=0.16,
+            grain=(0.0, 0.03), overlay=0.4, noise=0.125, tail=(0.9, 0.55, 0.5, 2.4, 1.1, 1.0, 1.9),
         ),
         Profile(
             "synth-grey48",
