@@ -64,7 +64,7 @@ class InMemory:
 
 LAB = InMemory("lab", 60, 0, tuple(Expression)[:7], {"gender": ("woman", "man"), "identity": ("1", "2", "3")})
 WILD = InMemory(
-    "wild", 90, 1, tuple(Expression), {"age": ("young", "old"), "gender": ("man", "woman", "unsure"), "identity": ("1",)}
+    "wild", 90, 1, tuple(Expression)[:9], {"age": ("young", "old"), "gender": ("man", "woman", "unsure"), "identity": ("1",)}
 )
 
 

@@ -18,7 +18,7 @@ import pytest
 from fixtures_forks import Forks, forks
 from fixtures_run import draw_folder
 
-KILLS = int(os.environ.get("FERBENCH_TEST_KILLS", "6"))  # 20 and more by hand: minutes
+KILLS = int(os.environ.get("FERBENCH_TEST_KILLS", "4"))  # 20 and more by hand: minutes
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,15 @@ def test_runs_killed_at_random_moments_end_with_the_undisturbed_record(server: F
 
 def test_ctrl_c_writes_a_checkpoint_says_how_to_resume_and_loses_nothing(server: Forks, tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "faces")
-    calm = server.run(*sentence(folder, tmp_path / "calm", "--set", "epochs=8"), home=tmp_path / "home-a")
+    calm = server.run(*sentence(folder, tmp_path / "calm", "--set", "epochs=6"), home=tmp_path / "home-a")
     stopped = server.run(
-        *sentence(folder, tmp_path / "out", "--set", "epochs=8"),
+        *sentence(folder, tmp_path / "out", "--set", "epochs=6"),
         home=tmp_path / "home-b", kill_after=0.6 * calm["seconds"], number=signal.SIGINT,
     )  # fmt: skip
     assert stopped["code"] == 130, stopped
     assert "checkpoint" in stopped["printed"] and "The same command goes on" in stopped["printed"]
     assert list((tmp_path / "home-b" / "artifacts").glob("*.work/checkpoint.pt"))
-    again = server.run(*sentence(folder, tmp_path / "out", "--set", "epochs=8"), home=tmp_path / "home-b")
+    again = server.run(*sentence(folder, tmp_path / "out", "--set", "epochs=6"), home=tmp_path / "home-b")
     assert again["code"] == 0 and timeless(tmp_path / "out") == timeless(tmp_path / "calm")
 
 
@@ -116,7 +116,7 @@ def test_two_ranks_resume_to_the_bits_of_two_ranks_left_alone(tmp_path: Path) ->
     def torchrun(name: str, kill_after: float | None = None) -> int:
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "ferbench"]
         environment = {**os.environ, "FERBENCH_HOME": str(tmp_path / f"home-{name}"), "OMP_NUM_THREADS": "1"}
-        command = [*launch, *sentence(folder, tmp_path / name, "--checkpoint-every", "0", "--set", "epochs=4", "--dtype", "fp32")]
+        command = [*launch, *sentence(folder, tmp_path / name, "--checkpoint-every", "0", "--set", "epochs=2", "--dtype", "fp32")]
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
