@@ -90,7 +90,8 @@ def weigh(terms: Mapping[str, Tensor], weights: Mapping[str, float], where: str)
     """Σ weight · term. Raises RecipeError for a term that the recipe does not weigh (a key "name.*" weighs all that begin so)."""
     total: Tensor | None = None
     for name, term in terms.items():
-        part = term * weight_of(name, weights, where)
+        weight = weight_of(name, weights, where)
+        part = term if weight == 1.0 else term * weight  # times one is the same bits, and a node of the graph less
         total = part if total is None else total + part
     if total is None:
         raise RecipeError("no component emits a loss", where=where)

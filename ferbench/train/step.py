@@ -43,20 +43,19 @@ class Step:
 
     def __call__(self, batch: Batch, progress: Progress, epoch: float) -> Tensor:
         last_micro = self._micro + 1 == self.stage.optimiser.accumulate
-        share = 1.0 / self.stage.optimiser.accumulate
         with self.autocast():
             output = self.forward(batch.inputs)
         values: dict[str, Tensor] = {}
         if self.critics is not None:
             with self.autocast():
                 terms = self.method.critic_losses(output.detached(), batch, progress)
-            (weigh(terms, self.stage.critics, f"stage.{self.stage.name}.critics") * share).backward()  # type: ignore[no-untyped-call]
+            self._shared(weigh(terms, self.stage.critics, f"stage.{self.stage.name}.critics")).backward()  # type: ignore[no-untyped-call]
             values |= {f"critic.{name}": term.detach() for name, term in terms.items()}
             if last_micro:
                 self._update(self.critics, epoch)
         with self.autocast():
             terms = self.method.losses(output, batch, progress)
-        total = weigh(terms, self.stage.losses, f"stage.{self.stage.name}.losses") * share
+        total = self._shared(weigh(terms, self.stage.losses, f"stage.{self.stage.name}.losses"))
         total.backward(inputs=self._only_main)  # type: ignore[no-untyped-call]
         values |= {name: term.detach() for name, term in terms.items()}
         if last_micro:
@@ -65,6 +64,11 @@ class Step:
         self.method.after_step(output, batch, progress)
         self.names = tuple(values)
         return torch.stack([value.float() for value in values.values()])
+
+    def _shared(self, total: Tensor) -> Tensor:
+        """One micro-batch's part of the step's loss."""
+        parts = self.stage.optimiser.accumulate
+        return total if parts == 1 else total * (1.0 / parts)
 
     def _update(self, stepper: Stepper, epoch: float) -> None:
         if self.world > 1:
