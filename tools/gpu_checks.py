@@ -36,7 +36,7 @@ def throughput(stage: Stage, teachers: dict[str, Any], registry: Registry, batch
     """Images per second and peak GiB of one stage's training step on data that is already on the device."""
     device = torch.device("cuda")
     site = Site(LABEL_SPACES["basic7"], stage.view.side, factors=FACTORS, teachers=teachers)
-    method = assemble(without_weights(stage, registry), site, registry, provided=frozenset({"factors"}))
+    method = assemble(without_weights(stage), site, registry, provided=frozenset({"factors"}))
     method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     step = Step(method.train(), stage, device, torch.bfloat16, compile=compiled)
     data, progress = made_up(method.site, batch, device=device), Progress(0, 0, 0.0)
@@ -63,7 +63,7 @@ def methods(registry: Registry) -> list[dict[str, Any]]:
         for stage in recipe.stages:
             teachers = {key: (built[source],) for key, source in stage.teachers.items()}
             site = Site(LABEL_SPACES["basic7"], stage.view.side, factors=FACTORS, teachers=teachers)
-            teacher = assemble(without_weights(stage, registry), site, registry, provided=frozenset({"factors"}))
+            teacher = assemble(without_weights(stage), site, registry, provided=frozenset({"factors"}))
             built[stage.name] = teacher.cuda().eval().requires_grad_(False)
             for batch in BATCHES:
                 for compiled in (False, True):
