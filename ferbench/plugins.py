@@ -7,7 +7,7 @@ that needs it. Loading reads no data, downloads nothing, and imports neither tor
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -27,7 +27,8 @@ KINDS: Mapping[str, str] = {
     "disentanglers": "disentangler",
     "heads": "head",
 }
-HOOKS = tuple(f"ferbench_{kind}" for kind in (*KINDS, "recipes"))
+EVERYTHING: tuple[str, ...] = (*KINDS, "recipes")
+HOOKS = tuple(f"ferbench_{kind}" for kind in EVERYTHING)
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,13 @@ class Registry:
 
 
 @cache
-def load() -> Registry:
-    """The registry of every installed plugin, made once per process."""
+def load(kinds: tuple[str, ...] = EVERYTHING) -> Registry:
+    """The registry of every installed plugin, made once per process. ``kinds``: ask for these alone, where a listing needs no more."""
     found = sorted(entry_points(group="ferbench"), key=lambda e: (e.name != "builtin", e.name))
-    return assemble(found)
+    return assemble(found, kinds)
 
 
-def assemble(found: Iterable[EntryPoint]) -> Registry:
+def assemble(found: Iterable[EntryPoint], kinds: Sequence[str] = EVERYTHING) -> Registry:
     """A registry from entry points, one guarded plugin at a time."""
     registry = Registry()
     for entry in found:
@@ -133,7 +134,7 @@ def assemble(found: Iterable[EntryPoint]) -> Registry:
             continue
         registry.plugins[entry.name] = about
         try:
-            brought = _ask(entry)
+            brought = _ask(entry, kinds)
         except Exception as problem:  # a plugin may raise anything; it must not break the others
             error = problem.line() if isinstance(problem, PluginError) else f"{type(problem).__name__}: {problem}"
             registry.plugins[entry.name] = _with(about, error=error)
@@ -148,8 +149,8 @@ def _with(plugin: Plugin, *, brings: tuple[str, ...] = (), error: str | None = N
     return Plugin(plugin.name, plugin.distribution, plugin.version, plugin.entry_point, brings, error)
 
 
-def _ask(entry: EntryPoint) -> list[tuple[str, str, Any]]:
-    """Import one plugin, hold its hooks against the specifications, and call each: ``[(kind, name, value)]``."""
+def _ask(entry: EntryPoint, kinds: Sequence[str]) -> list[tuple[str, str, Any]]:
+    """Import one plugin, hold its hooks against the specifications, and call those of ``kinds``: ``[(kind, name, value)]``."""
     module = entry.load()
     manager = pluggy.PluginManager("ferbench")
     manager.add_hookspecs(hookspecs)
@@ -165,7 +166,7 @@ def _ask(entry: EntryPoint) -> list[tuple[str, str, Any]]:
     if unmarked:
         raise PluginError(f"plugin {entry.name!r} defines {unmarked[0]} without @hookimpl, so nobody would call it")
     brought: list[tuple[str, str, Any]] = []
-    for kind in (*KINDS, "recipes"):
+    for kind in kinds:
         hook: Any = getattr(manager.hook, f"ferbench_{kind}")
         for implementation in hook.get_hookimpls():
             call: Callable[[], Iterable[Any]] = implementation.function

@@ -160,7 +160,7 @@ def show(name: str, out: Path | None) -> None:
 def _datasets() -> dict[str, DatasetSpec]:
     from ferbench.plugins import load
 
-    return load().datasets
+    return load(("datasets",)).datasets
 
 
 def _members(name: str, datasets: Mapping[str, DatasetSpec]) -> list[str]:

@@ -64,7 +64,7 @@ LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(kind: str, as_json: bool) -> None:
     """What there is of one KIND to choose from."""
-    rows = LISTS[kind](load())
+    rows = LISTS[kind](load(("recipes" if kind == "methods" else kind,)))
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return
