@@ -57,7 +57,7 @@ def list_(as_json: bool) -> None:
     for row in rows:
         images = f"{row['images']:,}" if row["images"] else ""
         table.add_row(row["name"], row["kind"], "yes" if row["prepared"] else "", images, row["licence"], row["access"])
-    _console().print(table)
+    console().print(table)
     click.echo("Next: ferbench data prepare NAME --from DIR")
 
 
@@ -92,12 +92,12 @@ def prepare(
         reference = names.parse(member + (("&" if "?" in member else "?") + asked if asked else ""), datasets)
         spec = names.spec_of(reference, datasets)
         try:
-            with _progress(f"prepare {spec.name}") as tell:
+            with progress(f"prepare {spec.name}") as tell:
                 made = make(spec, reference, source, partial=allow_partial, progress=tell, detector=finder)
         except SetRefused as refused:
-            _print_findings(refused.findings, err=True)
+            print_findings(refused.findings, err=True)
             raise
-        _print_findings(_stored_findings(made), err=True)
+        print_findings(_stored_findings(made), err=True)
         _print_counts(made)
         _print_about(made)
         lost = made.info["unreadable"]
@@ -119,8 +119,8 @@ def verify(name: str, deep: bool, as_json: bool) -> None:
     from ferbench.errors import VerificationFailed
 
     failed = []
-    for prepared in _open(name):
-        with _progress(f"verify {prepared.name}") as tell:
+    for prepared in open_sets(name):
+        with progress(f"verify {prepared.name}") as tell:
             findings = check(prepared, deep=deep, progress=tell)
         errors = sum(finding.level == "error" for finding in findings)
         failed += [prepared.name] if errors else []
@@ -128,7 +128,7 @@ def verify(name: str, deep: bool, as_json: bool) -> None:
             told = {"name": prepared.name, "fingerprint": prepared.fingerprint, "deep": deep, "images": len(prepared)}
             click.echo(json.dumps({**told, "ok": not errors, "findings": [asdict(f) for f in findings]}, ensure_ascii=False))
             continue
-        _print_findings(findings)
+        print_findings(findings)
         verdict = f"{errors:,} errors" if errors else "whole"
         click.echo(f"{prepared.name}: {verdict}, {len(prepared):,} images, fingerprint {prepared.fingerprint[:12]}")
     if failed:
@@ -143,7 +143,7 @@ def show(name: str, out: Path | None) -> None:
     """Images per split and class, and a contact sheet."""
     from ferbench.data.show import contact_page, contact_sheet
 
-    found = _open(name)
+    found = open_sets(name)
     for prepared in found:
         _print_counts(prepared)
         info = prepared.info
@@ -170,11 +170,11 @@ def _members(name: str, datasets: Mapping[str, DatasetSpec]) -> list[str]:
     return [one for one in datasets if one.startswith(f"{name}-")] or [name]
 
 
-def _open(name: str) -> list[PreparedSet]:
+def open_sets(name: str) -> list[PreparedSet]:
     from ferbench.data.prepared import open_set
 
     datasets = _datasets()
-    with _progress(f"open {name}") as tell:
+    with progress(f"open {name}") as tell:
         return [open_set(member, datasets, progress=tell) for member in _members(name, datasets)]
 
 
@@ -184,7 +184,7 @@ def _stored_findings(prepared: PreparedSet) -> list[Finding]:
     return [Finding(**finding) for finding in prepared.info["findings"]]
 
 
-def _print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
+def print_findings(findings: Sequence[Finding], *, err: bool = False) -> None:
     """One line each, errors first; a summary when there are many."""
     ordered = sorted(findings, key=lambda finding: finding.level != "error")
     for finding in ordered[:_SHOWN]:
@@ -205,7 +205,7 @@ def _print_counts(prepared: PreparedSet) -> None:
         table.add_column(name, justify="left" if name == "split" else "right")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
-    _console().print(table)
+    console().print(table)
 
 
 def _print_about(prepared: PreparedSet) -> None:
@@ -214,7 +214,7 @@ def _print_about(prepared: PreparedSet) -> None:
         click.echo(f"{key}: {value}")
 
 
-def _console() -> Any:
+def console() -> Any:
     """A console that never cuts a table where no terminal says how wide it is."""
     import sys
 
@@ -224,7 +224,7 @@ def _console() -> Any:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[Progress]:
+def progress(title: str) -> Iterator[Progress]:
     """A bar on a terminal; elsewhere one plain line per phase."""
     import sys
 

@@ -38,7 +38,7 @@ def command(
     ferbench data factors runs/erm-synth-wild-1a2b3c4d
     ferbench data factors runs/erm-synth-lab-* runs/erm-synth-wild-* --factor yaw,light,occluder
     """
-    from ferbench.cli.data import _progress
+    from ferbench.cli.data import progress
     from ferbench.files import write_atomic
     from ferbench.plugins import load
     from ferbench.study.plot import draw
@@ -48,7 +48,7 @@ def command(
     sweep = read(protocol, only=only, images=images)
     registry = load()
     opened = [open_run(run, registry, device) for run in runs]
-    with _progress(f"factors {sweep.name}") as tell:
+    with progress(f"factors {sweep.name}") as tell:
         found = study(sweep, opened, registry, tell)
     folder = out or opened[0].path / sweep.name
     told = json.dumps(found.told(opened), indent=1) + "\n"
@@ -67,7 +67,7 @@ def _print(found: Study, runs: Sequence[Trained]) -> None:
     """Per run: what hurts most, first."""
     from rich.table import Table
 
-    from ferbench.cli.data import _console
+    from ferbench.cli.data import console
 
     for number, run in enumerate(runs):
         base = found.base[number].metrics["uar"]
@@ -83,7 +83,7 @@ def _print(found: Study, runs: Sequence[Trained]) -> None:
             rows.append((point.lost.value, [factor.name, label, _percent(point.metrics["uar"]), _percent(point.lost)]))
         for _, row in sorted(rows, key=lambda pair: -pair[0]):
             table.add_row(*row)
-        _console().print(table)
+        console().print(table)
 
 
 def _percent(score: Any) -> str:

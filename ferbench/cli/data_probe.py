@@ -37,7 +37,7 @@ def command(run: Path, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    from ferbench.cli.data import _console
+    from ferbench.cli.data import console
 
     table = Table("target", "N", "UAR %", "best swap", "UAR %", "p", "best order UAR %", box=None, pad_edge=False)
     for result, one in probed:
@@ -46,7 +46,7 @@ def command(run: Path, as_json: bool) -> None:
         table.add_row(
             name, f"{one.n:,}", _percent(one.uar), best.text, _percent(best.uar), f"{best.p:.2g}", _percent(one.order_uar)
         )
-    _console().print(table)
+    console().print(table)
     warned = [(result, reading) for result, one in probed for reading in one.warnings]
     for result, reading in warned:
         click.echo(

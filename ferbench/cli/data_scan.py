@@ -23,14 +23,14 @@ def command(names: tuple[str, ...], radius: int | None, out: Path | None, as_jso
     SET is a prepared dataset, NAME@PARTITION, or the common name of several sets (muxspace). Hashes are kept beside the sets:
     a second scan starts at once.
     """
-    from ferbench.cli.data import _console, _open, _print_findings, _progress
+    from ferbench.cli.data import console, open_sets, print_findings, progress
     from ferbench.data import nearby, scan_report
     from ferbench.data.scan import scan
 
     if out is not None and out.suffix.lower() not in _PICTURES:
         raise click.BadParameter(f"{out.name!r} must end in .png or .html", param_hint="--out")
-    opened = {prepared.fingerprint: prepared for name in names for prepared in _open(name)}  # a set named twice is one set
-    with _progress("scan") as tell:
+    opened = {prepared.fingerprint: prepared for name in names for prepared in open_sets(name)}  # a set named twice is one set
+    with progress("scan") as tell:
         found = scan(list(opened.values()), nearby.RADIUS if radius is None else radius, progress=tell)
     shown = None if out is None else scan_report.write_picture(found, out)
     if as_json:
@@ -45,8 +45,8 @@ def command(names: tuple[str, ...], radius: int | None, out: Path | None, as_jso
             table.add_column(name, justify="left" if place < 2 else "right")
         for row in rows:
             table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
-        _console().print(table)
-    _print_findings(found.findings)
+        console().print(table)
+    print_findings(found.findings)
     for line in scan_report.verdicts(found):
         click.echo(line)
     if out is not None:

@@ -18,11 +18,11 @@ def command(name: str, out: Path | None, as_json: bool) -> None:
 
     Each was made from ids alone and is known by its sha256: two machines with the same hash split alike.
     """
-    from ferbench.cli.data import _open
+    from ferbench.cli.data import open_sets
     from ferbench.data import partitions
 
     told: list[dict[str, Any]] = []
-    for prepared in _open(name):
+    for prepared in open_sets(name):
         for part in partitions.names(prepared.folder):
             found = partitions.read(prepared.folder, part)
             path = None if out is None else out / f"{prepared.folder.name}.{part}.json"

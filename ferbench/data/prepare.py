@@ -180,7 +180,8 @@ def _make(job: _Job, building: Path) -> None:
     if not samples:
         raise SetRefused(job.spec.name, [*findings, Finding("error", str(job.root), "no sample was found")])
     samples = _without_repeats(samples)
-    filled = _fill(job, samples, building, findings)
+    source = _source(job, [str(sample.image) for sample in samples])
+    filled = _fill(job, samples, building, findings, source)
     base = job.base
     if base is not None:
         findings += records.check_duplicates(samples, filled.file_hashes, base)
@@ -189,7 +190,7 @@ def _make(job: _Job, building: Path) -> None:
     shutil.rmtree(building / "records", ignore_errors=True)  # of an attempt that was killed here
     records.save(table, building / "records")
     _store_partitions(job, samples, split_names, holdout, made, building)
-    info = _describe(job, table, findings, made, filled)
+    info = _describe(job, table, findings, made, filled, source)
     (building / "set.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -205,11 +206,11 @@ def _store_partitions(
             partitions.write(building, partition)
 
 
-def _fill(job: _Job, samples: list[Sample], building: Path, findings: list[Finding]) -> Filled:
-    """Store the pixels; everything the headers can tell is told before the first decode."""
+def _fill(job: _Job, samples: list[Sample], building: Path, findings: list[Finding], source: str) -> Filled:
+    """Store the pixels; everything the headers can tell is told before the first decode. ``source``: see ``_source``."""
     if not job.reader.rooted:
         _refuse(job, findings)
-        return fill.from_reader(job.reader, samples, building / "pixels.u8", building / "parsing.u8", job.progress)
+        return fill.from_reader(job.reader, samples, building / "pixels.u8", building / fill.PARSING, job.progress)
     base = job.base
     if base is None:
         raise DataError("needs the owner's folder", where=job.spec.name)
@@ -225,8 +226,7 @@ def _fill(job: _Job, samples: list[Sample], building: Path, findings: list[Findi
         certainty = job.reader.certainty or job.spec.certainty
         findings += [*problems, *records.check_counts(counted, published, certainty)]
         _refuse(job, findings)
-        files = [str(sample.image) for sample in samples]
-        key = journal.key_of(samples, frames, str(job.alignment), job.reader.version, origin.source_signature(job.root, files))
+        key = journal.key_of(samples, frames, str(job.alignment), job.reader.version, source)
         notes = journal.Journal(building, key)
         filled = fill.from_files(job.reader, samples, frames, base, building / "pixels.u8", job.workers, job.progress, notes)
     findings += filled.problems
@@ -247,7 +247,7 @@ def _without_repeats(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _describe(
-    job: _Job, table: records.Columns, findings: Sequence[Finding], made: Mapping[str, Any], filled: Filled
+    job: _Job, table: records.Columns, findings: Sequence[Finding], made: Mapping[str, Any], filled: Filled, source: str
 ) -> dict[str, Any]:
     errors = [finding for finding in findings if finding.level == "error"]
     return {
@@ -269,7 +269,7 @@ def _describe(
         "partial": bool(errors),
         "findings": [asdict(finding) for finding in findings],
         "root": None if job.root is None else str(job.root),
-        "source": _source(job, table["file"]),
+        "source": source,
         "about": dict(job.reader.about),
         "prepared": datetime.now(UTC).isoformat(timespec="seconds"),
     }

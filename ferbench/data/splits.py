@@ -72,6 +72,7 @@ def folds(ids: Sequence[str], subjects: Sequence[str | None], count: int = 10) -
     Raises ValueError on a sample without a subject.
     """
     known = sorted({subject for subject in subjects if subject is not None})
+    count = min(count, len(known))  # of a copy with fewer people: no fold without a test person
     if any(subject is None for subject in subjects):
         raise ValueError("a sample without a subject belongs to no fold")
     of = {subject: number % count for number, subject in enumerate(known)}

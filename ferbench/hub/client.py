@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from ferbench.errors import DataError, FerbenchError, WeightsError
+from ferbench.files import write_atomic
 from ferbench.home import home
 
 HEX40 = re.compile(r"[0-9a-f]{40}")
@@ -146,6 +147,4 @@ def pin(name: str, facts: Mapping[str, str], kind: Kind = MODEL) -> None:
         if known.get(name) == facts:
             return
         known[name] = dict(facts)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_atomic(path, (json.dumps(known, indent=1, sort_keys=True) + "\n").encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ferbench.data import names
+from ferbench.data.reader import Reader
 from ferbench.plugins import load
 from ferbench.schema import DatasetSpec
 
@@ -75,4 +76,4 @@ def test_a_dataset_on_a_page_is_one_with_options_that_it_has(reference: str) -> 
     if reference in SHARED.values():
         return
     parsed = names.parse(reference, REGISTRY.datasets)
-    names.reader_of(parsed, REGISTRY.datasets[parsed.name])
+    assert isinstance(names.reader_of(parsed, REGISTRY.datasets[parsed.name]), Reader)
