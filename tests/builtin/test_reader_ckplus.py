@@ -113,7 +113,8 @@ def test_folds_keep_a_subject_on_one_side_and_test_everyone_once(owners: Path) -
     samples, _ = read(owners)
     subject = {s.id: s.subject for s in samples}
     found = CkplusReader(CkplusConfig()).partitions(samples)
-    assert set(found) == set(SPEC.partitions)
+    people = min(10, len(set(subject.values())))  # a small copy gets a fold per subject, none of them empty
+    assert set(found) == {f"fold{k}" for k in range(people)} <= set(SPEC.partitions)
     tested = [subject[one] for parts in found.values() for one, split in parts.items() if split == "test"]
     assert Counter(tested) == Counter(subject.values())
     for parts in found.values():
