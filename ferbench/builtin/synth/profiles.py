@@ -99,18 +99,18 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "synth-web",
-            "a web crawl: exaggerated displays, filters, overlays, loose crops, one label in eight wrong and rare classes rare in "
+            "a web crawl: exaggerated displays, filters, overlays, loose crops, one label in ten wrong and rare classes rare in "
             "train and val",
-            subjects=(900, 180, 400), sizes=(1800, 240, 480), gaudy=0.9, size=(0.64, 0.92), shift=0.10, roll=16,
+            subjects=(900, 180, 400), sizes=(2400, 240, 480), gaudy=0.9, size=(0.68, 0.92), shift=0.08, yaw=28, roll=16,
             glasses=0.12, shades=0.05, mask=0.02, hand=0.05,
-            intensity=(0.8, 1.2), blend=0.25, saturation=(0.9, 1.7), exposure=(0.8, 1.2), contrast=(1.0, 1.35), cast=0.16,
-            grain=(0.0, 0.03), overlay=0.4, noise=0.125, tail=(0.9, 0.55, 0.5, 2.4, 1.1, 1.0, 1.9),
+            intensity=(0.9, 1.25), saturation=(0.9, 1.7), exposure=(0.8, 1.2), contrast=(1.0, 1.35), cast=0.16,
+            grain=(0.0, 0.03), overlay=0.3, noise=0.1, tail=(0.9, 0.7, 0.6, 1.9, 1.1, 1.0, 1.6),
         ),
         Profile(
             "synth-grey48",
-            "48-pixel grey thumbnails of everyday pictures",
-            subjects=(500, 100, 200), size=(0.80, 0.96), shift=0.08, saturation=(0, 0), exposure=(0.75, 1.2),
-            contrast=(0.8, 1.2), cast=0, blur=(0, 0.5), grain=(0.02, 0.05), resolution=48,
+            "48-pixel grey thumbnails of everyday pictures, cut close and centred",
+            subjects=(500, 100, 200), yaw=30, size=(0.84, 0.96), shift=0.05, intensity=(0.75, 1.15), saturation=(0, 0),
+            exposure=(0.75, 1.2), contrast=(0.8, 1.2), cast=0, blur=(0, 0.35), grain=(0.01, 0.03), resolution=48,
         ),
         Profile(
             "synth-mono",
