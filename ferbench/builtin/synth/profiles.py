@@ -94,8 +94,8 @@ PROFILES: dict[str, Profile] = {
             "stills of films: dark, graded, turned away, blurred",
             subjects=(120, 24, 48), ages=(0.1, 0.7, 3, 2, 0.5), yaw=44, pitch=16, roll=12, size=(0.68, 0.86), shift=0.07,
             lights=(0.4, 1, 1.5, 1.5, 1.2, 0.8, 1.0, 1.0), intensity=(0.7, 1.1), glasses=0.06, hand=0.04,
-            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.65, 0.95), contrast=(1.0, 1.2), cast=0.08,
-            blur=(0.15, 0.5), grain=(0.015, 0.03), vignette=0.5,
+            saturation=(0.45, 0.8), gain=(1.0, 0.93, 0.82), exposure=(0.58, 0.88), contrast=(1.0, 1.2), cast=0.08,
+            blur=(0.2, 0.55), grain=(0.015, 0.03), vignette=0.55,
         ),
         Profile(
             "synth-web",
@@ -110,7 +110,7 @@ PROFILES: dict[str, Profile] = {
             "synth-grey48",
             "48-pixel grey thumbnails of everyday pictures, cut close and centred",
             subjects=(500, 100, 200), yaw=30, size=(0.84, 0.96), shift=0.05, intensity=(0.75, 1.15), saturation=(0, 0),
-            exposure=(0.75, 1.2), contrast=(0.8, 1.2), cast=0, blur=(0, 0.35), grain=(0.01, 0.03), resolution=48,
+            exposure=(0.75, 1.2), contrast=(0.8, 1.2), cast=0, blur=(0, 0.5), grain=(0.02, 0.05), resolution=48,
         ),
         Profile(
             "synth-mono",
