@@ -21,7 +21,7 @@ class FerbenchError(Exception):
 
     def line(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head.rstrip('.')}. {self.next}".rstrip() if self.next else head
+        return f"{head.rstrip('.')}{'' if head.endswith('?') else '.'} {self.next}".rstrip() if self.next else head
 
 
 class UnknownName(FerbenchError):

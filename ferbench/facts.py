@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ferbench.data.names import Reference, reader_of, spec_of
+from ferbench.data.reader import Reader
 from ferbench.home import data_home
 from ferbench.schema import DatasetSpec, LabelSpace
 
@@ -58,17 +60,10 @@ def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
     ready = (data_home() / replace(reference, split=None).slug() / "set.json").is_file()
     reader = reader_of(reference, spec)
     if not ready and not reader.rooted:
-        counts: dict[str, dict[str, int]] = {}
-        affect = False
-        for sample in reader.samples(None):
-            by = counts.setdefault(sample.split, {})
-            name = "unlabelled" if sample.expression is None else str(sample.expression)
-            by[name] = by.get(name, 0) + 1
-            affect = affect or sample.valence is not None
-        factors = reader.factor_classes()
-        offers = {"factors"} if factors else set()
-        offers |= ({"affect"} if affect else set()) | ({"parsing"} if reader.parsing([]) is not None else set())
-        return Facts(reference, spec, counts, factors, frozenset(offers), ready=False, evaluated=spec.evaluated)
+        key = (spec.build, str(replace(reference, split=None)))
+        if key not in _drawn:
+            _drawn[key] = _of_records(reference, spec, reader)
+        return replace(_drawn[key], reference=reference)
     opened = open_set(replace(reference, split=None), datasets)
     offers = {"factors"} if opened.factor_classes else set()
     offers |= ({"affect"} if np.isfinite(opened.affect).any() else set()) | ({"parsing"} if opened.info["parsing"] else set())
@@ -76,3 +71,21 @@ def gather(reference: Reference, datasets: Mapping[str, DatasetSpec]) -> Facts:
         reference, spec, opened.counts(), opened.factor_classes, frozenset(offers), ready=True, evaluated=opened.evaluated,
         about=opened.info.get("about", {}),
     )  # fmt: skip
+
+
+_drawn: dict[tuple[Any, str], Facts] = {}
+"""Of readers that draw: the same for as long as a process lives, and asked for by every run that it plans."""
+
+
+def _of_records(reference: Reference, spec: DatasetSpec, reader: Reader) -> Facts:
+    counts: dict[str, dict[str, int]] = {}
+    affect = False
+    for sample in reader.samples(None):
+        by = counts.setdefault(sample.split, {})
+        name = "unlabelled" if sample.expression is None else str(sample.expression)
+        by[name] = by.get(name, 0) + 1
+        affect = affect or sample.valence is not None
+    factors = reader.factor_classes()
+    offers = {"factors"} if factors else set()
+    offers |= ({"affect"} if affect else set()) | ({"parsing"} if reader.parsing([]) is not None else set())
+    return Facts(reference, spec, counts, factors, frozenset(offers), ready=False, evaluated=spec.evaluated)

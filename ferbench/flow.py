@@ -18,11 +18,13 @@ class Inputs:
     """All that a forward pass may see, in training and at test time alike: no label is in it.
 
     images: [B, 3, H, W], normalised as the view says. views: further pictures of the same faces by name ("eye", "flipped":
-    [B, 3, h, w]; "parsing": [B, h, w] integers).
+    [B, 3, h, w]; "parsing": [B, h, w] integers). known: what frozen networks say of these pictures, where that was worked out
+    before: component -> name -> [B, …] (see Component.known).
     """
 
     images: Tensor
     views: Mapping[str, Tensor] = field(default_factory=dict)
+    known: Mapping[Any, Mapping[str, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]

@@ -13,10 +13,8 @@ from ferbench.facts import Facts, gather
 from ferbench.home import data_home
 from ferbench.plugins import Registry
 from ferbench.recipe import Recipe, Stage, resolve
+from ferbench.roles import apart, auxiliary_sets, kin
 from ferbench.schema import LABEL_SPACES, LabelSpace
-
-AUXILIARY_DEFAULT = "synth-aux"
-"""What fills an auxiliary role when nothing real is prepared for it: synthetic faces, which label everything."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def plan(request: Request, registry: Registry) -> Plan:
     for facts in sources:
         _check_source(facts, labels)
     targets = _targets(request, sources, labels, registry)
-    jobs, notes = _jobs(recipe, request, sources, registry)
+    jobs, notes = _jobs(recipe, request, sources, [t.facts for t in targets if t.role == "target"], registry)
     decided = Plan(request, recipe, labels, sources, targets, jobs, tuple(notes))
     return replace(decided, notes=(*notes, *_told(decided)))
 
@@ -142,8 +140,7 @@ def shared(plan: Plan) -> list[Shared]:
     for target in (target for target in plan.targets if target.role == "target"):
         for job in plan.jobs:
             for facts in job.data:
-                kin = facts.spec.family != "" and facts.spec.family == target.facts.spec.family and facts.spec.kind == "real"
-                if kin or facts.name == target.facts.name:
+                if kin(facts, target.facts):
                     found.setdefault((target.facts.name, facts.name), []).append(job.label)
     every = plan.datasets()
     return [
@@ -231,17 +228,23 @@ def _other_sets(sources: Sequence[Facts], registry: Registry) -> list[Reference]
     return found
 
 
-def _jobs(recipe: Recipe, request: Request, sources: Sequence[Facts], registry: Registry) -> tuple[tuple[Job, ...], list[str]]:
+def _jobs(
+    recipe: Recipe, request: Request, sources: Sequence[Facts], targets: Sequence[Facts], registry: Registry
+) -> tuple[tuple[Job, ...], list[str]]:
     jobs: list[Job] = []
     notes: list[str] = []
     roles = {stage.data for stage in recipe.stages}
-    auxiliary = {role: _auxiliary(role, request, sources, registry) for role in sorted(roles) if role != "source.train"}
+    auxiliary = {
+        role: auxiliary_sets(role, request.auxiliary, sources, registry) for role in sorted(roles) if role != "source.train"
+    }
     if request.auxiliary and not auxiliary:
         raise FerbenchError(
             f"{recipe.name} has no stage that learns from auxiliary data", where="--auxiliary", next="Leave it out"
         )
     for stage in recipe.stages:
         data = tuple(sources) if stage.data == "source.train" else auxiliary[stage.data]
+        if stage.exclude_target:
+            data = apart(stage, data, targets, request.auxiliary, registry, notes)
         if stage.each:
             jobs += [Job(f"{stage.name}[{facts.name}]", stage, (facts,)) for facts in data]
         else:
@@ -254,35 +257,6 @@ def _jobs(recipe: Recipe, request: Request, sources: Sequence[Facts], registry: 
         shared = {facts.name for facts in chosen} & {facts.name for facts in sources}
         notes += [f"{name} is {role} and source at once: the same images, as the paper allows" for name in sorted(shared)]
     return tuple(jobs), notes
-
-
-def _auxiliary(role: str, request: Request, sources: Sequence[Facts], registry: Registry) -> tuple[Facts, ...]:
-    """The sets that fill an auxiliary role: those named; else, for a real source, the prepared ones that label it; else synthetic."""
-    need = role.partition(".")[2]
-
-    def fits(facts: Facts) -> bool:
-        return need == "faces" or need in facts.offers
-
-    if request.auxiliary:
-        given = [gather(parse(name, registry.datasets), registry.datasets) for name in request.auxiliary]
-        fitting = tuple(facts for facts in given if fits(facts))
-        if not fitting:
-            raise DataError(
-                f"none of {', '.join(request.auxiliary)} labels {need}", where=f"--auxiliary, for {role}",
-                next=f"Leave it out to use {AUXILIARY_DEFAULT}",
-            )  # fmt: skip
-        return fitting
-    if any(facts.spec.kind == "real" for facts in sources):
-        ready = [
-            gather(Reference(spec.name), registry.datasets)
-            for spec in registry.datasets.values()
-            if spec.kind == "real" and (spec.auxiliary or spec.factors) and (data_home() / spec.name / "set.json").is_file()
-        ]
-        # Who a face belongs to is no disturbance by itself: a set that labels identity alone is used only when it is named.
-        found = tuple(facts for facts in ready if fits(facts) and (need != "factors" or set(facts.factors) - {"identity"}))
-        if found:
-            return found
-    return (gather(Reference(AUXILIARY_DEFAULT), registry.datasets),)
 
 
 def stage_dict(stage: Stage) -> dict[str, Any]:

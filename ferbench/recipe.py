@@ -7,8 +7,6 @@ takes out an entry of an earlier layer.
 
 from __future__ import annotations
 
-import copy
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,10 +15,11 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ferbench.data.views import OPS, View
 from ferbench.errors import FerbenchError, RecipeError, UnknownName
+from ferbench.layers import SLOT_KINDS, find, lay, literal, put, set_weights
+from ferbench.mixing import exchange
 from ferbench.plugins import Registry
 from ferbench.schema import LABEL_SPACES
 
-SLOT_KINDS = {"backbone": "backbones", "masking": "maskings", "disentangler": "disentanglers", "head": "heads"}
 ROLES = ("source.train", "auxiliary.factors", "auxiliary.parsing", "auxiliary.faces")
 _STRICT = ConfigDict(extra="forbid")
 
@@ -76,7 +75,8 @@ class Slot:
 @dataclass(frozen=True)
 class Stage:
     """Artifacts in, artifacts out. ``each``: once per dataset of its role. ``teachers``: name → earlier stage, given to the
-    components as frozen methods. ``load``: path here → "stage/path there". ``frozen``: paths that never change."""
+    components as frozen methods. ``load``: path here → "stage/path there". ``frozen``: paths that never change. ``exclude_target``:
+    an auxiliary set that is also a target, or shares pictures with one by its family, has no part in this stage."""
 
     __pydantic_config__ = _STRICT
     name: str
@@ -95,6 +95,7 @@ class Stage:
     load: dict[str, str] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     each: bool = False
+    exclude_target: bool = False
     oversample: bool = False
     seed: Literal["run", "auxiliary"] = "run"
 
@@ -151,45 +152,41 @@ def resolve(
     settings: Sequence[str] = (),
 ) -> Recipe:
     """The recipe with all layers applied and every option checked. Raises RecipeError or UnknownName naming file and key."""
-    base = copy.deepcopy(dict(raw))
-    if unknown := sorted(set(base) - _TOP):
+    if unknown := sorted(set(raw) - _TOP):
         raise UnknownName("key", unknown[0], _TOP, where=where)
-    if base.get("schema") != 1:
-        raise RecipeError(f"schema is {base.get('schema')!r}; this ferbench reads schema 1", where=where)
-    presets, variants, for_source = base.pop("preset", {}), base.pop("variant", {}), base.pop("for_source", {})
-    chosen = preset or "paper"
-    note = ""
-    if chosen not in presets and chosen != "paper":
-        raise UnknownName("preset", chosen, {"paper", *presets}, where=where)
-    layer = dict(presets.get(chosen, {}))
-    note = str(layer.pop("note", ""))
-    _merge(base, layer)
-    if variant is not None:
-        if variant not in variants:
-            raise UnknownName("variant", variant, variants, where=where)
-        _merge(base, {key: value for key, value in variants[variant].items() if key not in ("table", "published", "note")})
-    if chosen == "paper" or chosen not in presets or presets[chosen].get("for_source", True):
-        for source in sources:
-            _merge(base, for_source.get(source, for_source.get("default", {})))
-    stages: dict[str, Any] = base.get("stage") or {}
-    if not stages:
+    if raw.get("schema") != 1:
+        raise RecipeError(f"schema is {raw.get('schema')!r}; this ferbench reads schema 1", where=where)
+    base, note = lay(raw, where=where, preset=preset, variant=variant, sources=sources)
+    if not base.get("stage"):
         raise RecipeError("no [stage.NAME] table", where=where)
     if weights is not None:
-        _set_weights(stages, registry, weights, where)
-    for setting in settings:
-        _apply(base, setting, where)
+        set_weights(base["stage"], registry, weights, where)
+    _put(base, settings, registry, preset)
     return Recipe(
         name=base["name"],
         summary=base.get("summary", ""),
         paper=base.get("paper", ""),
-        preset=chosen,
+        preset=preset or "paper",
         preset_note=note,
         variant=variant,
         labels=_label_space(base.get("labels", "basic7"), where),
         selection=_one_of(base.get("selection", "last"), ("last", "source-val"), f"{where}, selection"),
         approximate=bool(base.get("approximate", False)),
-        stages=_stages(stages, registry, where),
+        stages=_stages(base["stage"], registry, where),
     )
+
+
+def _put(base: dict[str, Any], settings: Sequence[str], registry: Registry, preset: str | None) -> None:
+    """``--set``: first what fills the slots, with all that a part brings along, then every setting in its order."""
+    keys = {f.name for f in fields(Stage)} - {"name"}
+    for setting in settings:
+        found = find(base, setting, keys)
+        if found.stage is not None and found.names is not None:
+            slot, use = found.names
+            registry.spec(SLOT_KINDS[slot], use, where=f"--set {setting}")
+            exchange(base, found.stage, slot, use, registry, preset)
+    for setting in settings:
+        put(base, find(base, setting, keys))
 
 
 def _stages(tables: Mapping[str, Any], registry: Registry, where: str) -> tuple[Stage, ...]:
@@ -236,6 +233,8 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
         view["augment"] = [_op(op, f"{where}.view.augment") for op in ops if op]
     table["view"] = coerce(View, view, f"{where}.view")
     stage: Stage = coerce(Stage, {"name": name, **table}, where)
+    if stage.exclude_target and stage.data == "source.train":
+        raise RecipeError("the sources stay; auxiliary data can be left out", where=f"{where}.exclude_target")
     return stage
 
 
@@ -301,81 +300,6 @@ def _split(value: Any, hint: Any) -> Any:
     if not isinstance(value, list | tuple | Mapping) and any(get_origin(o) is tuple for o in options) and value is not None:
         return [value]
     return value
-
-
-def literal(text: str) -> Any:
-    """The TOML value that ``text`` spells, else the text itself: 3, 0.5, true, [1, 2], {a = 1}, name."""
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Lay ``over`` on ``base`` in place. Tables merge, except that naming another component drops the old one's options."""
-    for key, value in over.items():
-        old = base.get(key)
-        if key in SLOT_KINDS and isinstance(value, str):
-            value = {"use": value}
-        if key in SLOT_KINDS and isinstance(old, str):
-            old = base[key] = {"use": old}
-        renamed = (
-            key in SLOT_KINDS
-            and isinstance(value, Mapping)
-            and isinstance(old, Mapping)
-            and value.get("use", old.get("use")) != old.get("use")
-        )
-        if isinstance(value, Mapping) and isinstance(old, dict) and not renamed:
-            _merge(old, value)
-        else:
-            base[key] = copy.deepcopy(dict(value) if isinstance(value, Mapping) else value)
-
-
-def _apply(base: dict[str, Any], setting: str, where: str) -> None:
-    """One ``--set key=value``. The key starts with a stage, or with a field of the last stage, or is a field of the recipe."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise RecipeError(f"{setting!r} is not key=value", where="--set")
-    path = key.strip().split(".")
-    stages: dict[str, Any] = base["stage"]
-    last = list(stages)[-1]
-    stage_keys = {f.name for f in fields(Stage)} - {"name"}
-    top = {"labels", "selection"}
-    if path[0] in stages and len(path) > 1:
-        stage, path = path[0], path[1:]
-    elif path[0] in stage_keys:
-        stage = last
-    elif path[0] in top and len(path) == 1:
-        base[path[0]] = text.strip()
-        return
-    else:
-        raise UnknownName(
-            "setting",
-            path[0],
-            {*stages, *stage_keys, *top},
-            where=f"--set {setting}",
-            next=f"See: ferbench run --method {base['name']} --dry-run",
-        )
-    if path[0] not in stage_keys:
-        raise UnknownName("setting", path[0], stage_keys, where=f"--set {setting}")
-    value: Any = literal(text.strip())
-    for part in reversed(path):
-        value = {part: value}
-    _merge(stages[stage], value)
-
-
-def _set_weights(stages: dict[str, Any], registry: Registry, weights: str, where: str) -> None:
-    """``--weights`` replaces the initial weights of every backbone that takes any and is not loaded from an earlier stage."""
-    for name, table in stages.items():
-        slot = table.get("backbone", {})
-        slot = {"use": slot} if isinstance(slot, str) else slot
-        spec = registry.spec("backbones", str(slot.get("use")), where=f"{where}, stage.{name}.backbone")
-        if (
-            spec.config is not None
-            and "weights" in {f.name for f in fields(spec.config)}
-            and "backbone" not in table.get("load", {})
-        ):
-            table["backbone"] = {**slot, "weights": weights}
 
 
 def _label_space(name: Any, where: str) -> str:

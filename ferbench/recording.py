@@ -8,10 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 from ferbench.data.prepared import PreparedSet
+from ferbench.layers import SLOT_KINDS
 from ferbench.machine import Machine
 from ferbench.planning import Plan, shared, stage_dict
 from ferbench.plugins import Registry
-from ferbench.recipe import SLOT_KINDS, Stage
+from ferbench.recipe import Stage
 from ferbench.results import record as rec
 from ferbench.train.artifacts import Artifact
 from ferbench.train.workshop import Order

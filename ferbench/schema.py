@@ -120,7 +120,9 @@ class Spec:
     ``build`` takes the component's config (an instance of ``config``, or nothing) and, for method parts, a
     :class:`ferbench.method.Site`; it imports torch inside. ``config`` is a frozen dataclass whose fields are the options a
     recipe and ``--set`` may give. ``name`` is namespaced (``addl.ddm``) outside the core. ``paper`` says where the part is
-    described.
+    described. ``losses``, ``critics``: names of the terms it emits, whatever its options ("factor.*" for all that begin so);
+    ``teachers``: names of the frozen methods it asks for. Their weights and stages stand in a recipe of its plugin, and come along
+    when the part is taken into another.
     """
 
     name: str
@@ -128,6 +130,9 @@ class Spec:
     config: type[Any] | None = None
     summary: str = ""
     paper: str = ""
+    losses: tuple[str, ...] = ()
+    critics: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

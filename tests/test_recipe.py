@@ -9,8 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from ferbench.errors import FerbenchError, RecipeError, UnknownName
+from ferbench.layers import literal
 from ferbench.plugins import Registry
-from ferbench.recipe import Recipe, coerce, literal, resolve
+from ferbench.recipe import Recipe, coerce, resolve
 from ferbench.schema import Spec
 
 
@@ -63,9 +64,7 @@ RAW: dict[str, Any] = {
         },
     },
     "preset": {"quick": {"note": "small", "stage": {"last": {"epochs": 1, "batch": 2}}}, "sparse": {"for_source": False}},
-    "variant": {
-        "wide": {"table": ["2"], "published": {}, "note": "n", "stage": {"last": {"epochs": 9, "backbone": {"depth": 7}}}}
-    },
+    "variant": {"wide": {"table": ["2"], "note": "n", "stage": {"last": {"epochs": 9, "backbone": {"depth": 7}}}}},
     "for_source": {"rafdb": {"stage": {"last": {"batch": 16}}}, "default": {"stage": {"last": {"batch": 32}}}},
 }
 
@@ -227,7 +226,7 @@ BAD_SETTINGS = {
     "backbone.deph=3": ("made.toml, stage.last.backbone", "no option 'deph'. Did you mean 'depth'"),
     "backbone.depth=0": ("made.toml, stage.last.backbone", "depth is 0; at least 1"),
     "backbone.kind=c": ("made.toml, stage.last.backbone.kind", "'a' or 'b'"),
-    "backbone=tow": ("made.toml, stage.last.backbone", "no backbone 'tow'. Did you mean 'two'"),
+    "backbone=tow": ("--set backbone=tow", "no backbone 'tow'. Did you mean 'two'"),
     "backbone=none": ("made.toml, stage.last", "no backbone"),
     "head=none": ("made.toml, stage.last", "no head"),
     "head=bare": ("", ""),
@@ -252,6 +251,7 @@ BAD_SETTINGS = {
     "teachers.t=last": ("made.toml, stage.last", "no earlier stage 'last'"),
     "load.backbone=second/backbone": ("made.toml, stage.last", "no earlier stage 'second'"),
     "each=true": ("made.toml, stage.last.each", "the last stage is what gets evaluated"),
+    "exclude_target=true": ("made.toml, stage.last.exclude_target", "the sources stay; auxiliary data can be left out"),
 }
 
 

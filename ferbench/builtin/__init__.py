@@ -56,9 +56,15 @@ def ferbench_disentanglers() -> Iterable[Spec]:
 @hookimpl
 def ferbench_heads() -> Iterable[Spec]:
     return [
-        Spec("linear", _linear, configs.LinearConfig, "One linear layer to expression logits; loss: ce"),
-        Spec("attributes", _attributes, configs.AttributesConfig, "A feature and a classifier per factor; losses: factor.NAME"),
-        Spec("affect", _affect, configs.AffectConfig, "Valence and arousal; losses: ccc, rmse"),
+        Spec("linear", _linear, configs.LinearConfig, "One linear layer to expression logits; loss: ce", losses=("ce",)),
+        Spec(
+            "attributes",
+            _attributes,
+            configs.AttributesConfig,
+            "A feature and a classifier per factor; losses: factor.NAME",
+            losses=("factor.*",),
+        ),
+        Spec("affect", _affect, configs.AffectConfig, "Valence and arousal; losses: ccc, rmse", losses=("ccc", "rmse")),
     ]
 
 

@@ -14,9 +14,11 @@ from ferbench.errors import RecipeError
 
 @dataclass(frozen=True)
 class ResNetConfig:
-    """ResNet as in its paper: 7×7 stem, max pool, four stages."""
+    """ResNet as in its paper: 7×7 stem, max pool, four stages. prerelu: the mean over space before the last ReLU goes along as
+    Features.kept["prerelu"]."""
 
     weights: str = "imagenet"
+    prerelu: bool = False
 
 
 @dataclass(frozen=True)

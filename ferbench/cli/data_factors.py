@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ferbench.cli.run import listed
+
 if TYPE_CHECKING:
     from ferbench.study.sweep import Study
     from ferbench.study.trained import Trained
 
 
-def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
-
-
 @click.command("factors")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--factor", "only", callback=_listed, help="Only these, with commas: yaw,light. Default: all of the study's.")
+@click.option("--factor", "only", callback=listed, help="Only these, with commas: yaw,light. Default: all of the study's.")
 @click.option("--protocol", default="synth-factors@1", show_default=True, help="The study's definition.")
 @click.option("--images", type=click.IntRange(min=1), help="Faces per setting, instead of the protocol's number.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")

@@ -11,41 +11,43 @@ import click
 from click.shell_completion import CompletionItem
 
 
-def _complete(kind: str) -> Any:
-    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete(kind: str) -> Any:
+    """Names of methods or datasets, for the shell."""
+
+    def found(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from ferbench.plugins import load
 
         registry = load()
         names = registry.recipes if kind == "methods" else registry.datasets
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
-    return complete
+    return found
 
 
-def _listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (value or "").split(",") if part.strip())
 
 
 @click.command("run")
-@click.option("--method", required=True, shell_complete=_complete("methods"), help="A recipe's name; see: ferbench list methods.")
+@click.option("--method", required=True, shell_complete=complete("methods"), help="A recipe's name; see: ferbench list methods.")
 @click.option(
     "--source",
     "sources",
     required=True,
-    callback=_listed,
-    shell_complete=_complete("datasets"),
+    callback=listed,
+    shell_complete=complete("datasets"),
     help="What to train on; several with commas.",
 )
 @click.option(
     "--target",
     "targets",
-    callback=_listed,
+    callback=listed,
     help="What to evaluate on, NAME or NAME@SPLIT; several with commas. Default: every other prepared set of the source's "
     "kind. The source's own test split is always beside them.",
 )
 @click.option(
     "--auxiliary",
-    callback=_listed,
+    callback=listed,
     help="Sets that label what a method needs beside expressions. Default: what is prepared, else synthetic faces.",
 )
 @click.option("--preset", help="paper (the default), quick (small machines), or another of the recipe's.")

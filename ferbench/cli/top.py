@@ -10,6 +10,7 @@ import click
 
 VERBS: dict[str, str] = {
     "run": "Train a method on a source, evaluate it on targets, record the result.",
+    "ablate": "Run the rows of a paper's tables, or cross parts; measured beside printed.",
     "list": "What there is: methods, datasets, backbones, maskings, disentanglers, heads.",
     "data": "Known and prepared datasets: list, prepare, verify, show.",
     "show": "A run's table, stages and losses.",

@@ -12,9 +12,10 @@ import torch
 
 from ferbench.errors import AssemblyRefused, RecipeError
 from ferbench.flow import Batch, Progress
+from ferbench.layers import SLOT_KINDS
 from ferbench.method.compose import Method
 from ferbench.plugins import KINDS, RecipeFile, Registry
-from ferbench.recipe import SLOT_KINDS, Recipe, Stage, resolve
+from ferbench.recipe import Recipe, Stage, resolve
 from ferbench.schema import FACTORS, LABEL_SPACES, canonical, fold
 from ferbench.train.artifacts import ArtifactStore, load_strictly, part_of
 from ferbench.train.loop import freeze

@@ -7,16 +7,22 @@ from dataclasses import replace
 
 import torch
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from ferbench.contract.benches import BATCH, Bench
-from ferbench.flow import Batch, Inputs, Output, Progress
+from ferbench.contract.training import (
+    START,
+    frozen_parts_stay,
+    gradient_reaches_everything,
+    losses_are_named_scalars,
+    losses_stand_in_their_spec,
+    phases_stay_apart,
+    some,
+    terms_of,
+)
+from ferbench.flow import Inputs, Output
 from ferbench.method.compose import Method
 from ferbench.train.artifacts import fingerprint_of, load_strictly, to_bytes
-from ferbench.train.optimiser import check_weights, weigh
-from ferbench.train.step import Step
-
-START, END = Progress(0, 0, 0.0), Progress(1, 1, 1.0)
 
 
 def shapes_are_as_declared(bench: Bench) -> str:
@@ -67,89 +73,6 @@ def _odd_shapes(method: Method, output: Output, n: int) -> list[str]:
     return wrong
 
 
-def losses_are_named_scalars(bench: Bench) -> str:
-    """Finite scalars under names that the recipe weighs, at the start and at the end of training, with labels and without any."""
-    method, labelled = bench.method(), bench.batch()
-    wrong: list[str] = []
-    for batch, about in ((labelled, ""), (_unlabelled(labelled), " when no label is known")):
-        for progress in (START, END):
-            main, critics = _terms(method, batch, progress)
-            for name, term in {**main, **critics}.items():
-                if not isinstance(name, str) or not isinstance(term, Tensor) or term.ndim != 0 or not term.is_floating_point():
-                    shape = list(term.shape) if isinstance(term, Tensor) else type(term).__name__
-                    wrong.append(f"{name!r} is {shape}, not a scalar of floating point{about}")
-                elif not torch.isfinite(term):
-                    wrong.append(f"{name!r} is {term.item()}{about}")
-            if not about:
-                check_weights(main, bench.stage.losses, f"stage.{bench.stage.name}.losses")
-                check_weights(critics, bench.stage.critics, f"stage.{bench.stage.name}.critics")
-                if not main and bench.stage.epochs:
-                    wrong.append("no loss for the main phase")
-    return "; ".join(dict.fromkeys(wrong))
-
-
-def gradient_reaches_everything(bench: Bench) -> str:
-    """Over a few batches, with a step after each (some layers start at zero), every parameter has a gradient in its phase."""
-    method = bench.method()
-    main, critics = method.phase_parameters()
-    if not main:
-        return ""
-    step = Step(method, bench.stage, torch.device("cpu"), torch.float32)
-    left = {*main, *critics}
-    for seed in range(3):
-        torch.manual_seed(seed)
-        terms, critic_terms = _terms(method, bench.batch(seed), Progress(0, seed, seed / 2))
-        for parameters, found, weights in ((main, terms, bench.stage.losses), (critics, critic_terms, bench.stage.critics)):
-            if parameters and found:
-                left -= set(_gradients(weigh(found, weights, bench.stage.name), parameters, zero=False))
-        if not left:
-            return ""
-        step(bench.batch(seed), START, bench.stage.epochs / 2)
-    return f"no gradient for {_some(sorted(left))}"
-
-
-def phases_stay_apart(bench: Bench) -> str:
-    """Critics' losses do not reach the main parameters, and a step of one phase leaves the other's parameters byte-equal."""
-    method = bench.method()
-    main, critics = method.phase_parameters()
-    _, critic_terms = _terms(method, bench.batch(), START)
-    if not critics:
-        return f"critic_losses gives {_some(list(critic_terms))}, and there is no critic" if critic_terms else ""
-    total = weigh(critic_terms, bench.stage.critics, bench.stage.name)
-    if leaked := _gradients(total, main, zero=True):
-        return f"critic losses reach {_some(leaked)} of the main phase"
-    for resting, moving in (("main", critics), ("critics", main)):
-        moved = _moved_by_step(bench, resting=resting)
-        if strays := sorted(set(moved) - set(moving)):
-            return f"with the {resting} phase resting, {_some(strays)} changed"
-        if not moved and bench.stage.epochs:
-            return f"with the {resting} phase resting, nothing was learnt"
-    return ""
-
-
-def _moved_by_step(bench: Bench, *, resting: str) -> list[str]:
-    method = bench.method()
-    step = Step(method, bench.stage, torch.device("cpu"), torch.float32)
-    stepper = step.main if resting == "main" else step.critics
-    stepper.step = lambda: None  # type: ignore[method-assign, union-attr]
-    before = {name: parameter.detach().clone() for name, parameter in method.named_parameters()}
-    for seed in range(bench.stage.optimiser.accumulate):
-        step(bench.batch(seed), START, bench.stage.epochs / 2)
-    return [name for name, parameter in method.named_parameters() if not torch.equal(before[name], parameter)]
-
-
-def frozen_parts_stay(bench: Bench) -> str:
-    """A real step leaves every frozen path, and every teacher, byte-equal with its statistics."""
-    method = bench.method()
-    watched = {path: method.get_submodule(path) for path in bench.stage.frozen}
-    watched |= {f"teacher {name}": teacher for name, teachers in method.site.teachers.items() for teacher in teachers}
-    before = {name: fingerprint_of(module) for name, module in watched.items()}
-    if bench.stage.epochs and method.phase_parameters()[0]:
-        Step(method, bench.stage, torch.device("cpu"), torch.float32)(bench.batch(), START, bench.stage.epochs / 2)
-    changed = [name for name, module in watched.items() if fingerprint_of(module) != before[name]]
-    return f"{_some(changed)} changed in a training step" if changed else ""
-
-
 def tokens_are_partitioned(bench: Bench) -> str:
     """keep and drop together are 0…N−1 exactly once, as many kept in every batch; an option ``ratio`` is the share dropped."""
     method = bench.method()
@@ -192,7 +115,7 @@ def labels_change_no_prediction(bench: Bench) -> str:
     for told in (batch, lied):
         method = bench.method()
         torch.manual_seed(0)
-        _terms(method, told, START)
+        terms_of(method, told, START)
         torch.manual_seed(0)
         seen.append([_predict(method, batch.inputs), _predict(method.eval(), batch.inputs)])
     for mode, a, b in zip(("training", "evaluation"), *seen, strict=True):
@@ -243,15 +166,16 @@ def bfloat16_is_finite(bench: Bench) -> str:
     """Under bfloat16 autocast everything that training and evaluation compute is finite."""
     method, batch = bench.method(), bench.batch()
     with torch.autocast("cpu", torch.bfloat16):
-        main, critics = _terms(method, batch, START)
+        main, critics = terms_of(method, batch, START)
         predicted = _predict(method.eval(), batch.inputs)
     bad = [name for name, tensor in {**main, **critics, **predicted}.items() if not bool(torch.isfinite(tensor).all())]
-    return f"{_some(bad)} is not finite" if bad else ""
+    return f"{some(bad)} is not finite" if bad else ""
 
 
 CONTRACT: Mapping[str, Callable[[Bench], str]] = {
     "shapes are as declared": shapes_are_as_declared,
     "losses are finite, scalar, named and weighted": losses_are_named_scalars,
+    "what it emits stands in its Spec": losses_stand_in_their_spec,
     "gradient reaches every trainable parameter": gradient_reaches_everything,
     "critics and main stay apart": phases_stay_apart,
     "frozen parts and teachers stay as they are": frozen_parts_stay,
@@ -265,26 +189,6 @@ CONTRACT: Mapping[str, Callable[[Bench], str]] = {
 }
 
 
-def _terms(method: Method, batch: Batch, progress: Progress) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    output = method(batch.inputs)
-    critics = method.critic_losses(output.detached(), batch, progress)
-    return method.losses(output, batch, progress), critics
-
-
-def _unlabelled(batch: Batch) -> Batch:
-    unknown = torch.full_like(batch.expression, -1)
-    nothing = torch.full_like(batch.affect, torch.nan)
-    return replace(batch, expression=unknown, factors=dict.fromkeys(batch.factors, unknown), affect=nothing)
-
-
-def _gradients(total: Tensor, parameters: Mapping[str, nn.Parameter], *, zero: bool) -> list[str]:
-    """Names of the parameters that ``total`` has a gradient for; with ``zero`` those too whose gradient is all zero."""
-    if not total.requires_grad:
-        return []
-    found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True, retain_graph=True)
-    return [name for name, grad in zip(parameters, found, strict=True) if grad is not None and (zero or bool(grad.any()))]
-
-
 @torch.no_grad()
 def _predict(method: Method, inputs: Inputs) -> dict[str, Tensor]:
     return dict(method(inputs).predictions)
@@ -294,7 +198,3 @@ def _differs(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> str:
     if set(a) != set(b):
         return f"predictions are {sorted(a)} once and {sorted(b)} then"
     return next((f"{name} differs" for name in a if not torch.equal(a[name], b[name])), "")
-
-
-def _some(names: list[str]) -> str:
-    return f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"

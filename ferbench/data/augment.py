@@ -6,6 +6,8 @@ import math
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from ferbench.data import geometry
 from ferbench.data.geometry import GEOMETRIC, Picture, Step
 from ferbench.data.keyed import key
 from ferbench.data.photometric import PHOTOMETRIC, erase
-from ferbench.data.views import MEAN_STD, Blur, Erase, Op, RandomCrop, RandomResizedCrop, View
+from ferbench.data.views import MEAN_STD, Blur, Erase, Flip, Op, RandomCrop, RandomResizedCrop, View
 from ferbench.errors import DataError, RecipeError
 
 Pictures = Tensor | Sequence[Picture]
@@ -50,15 +52,28 @@ class Augment:
         """rows: [B], on the device. pick: [B], which picture of ``images`` each sample is (None: they are in order)."""
         return self._finish(images, pick, self._drawn(rows, epoch), rows, epoch)
 
-    def test(self, images: Pictures, pick: Tensor | None = None) -> Tensor:
-        return self._finish(images, pick, self._centred(images, pick), None, 0)
+    def test(self, images: Pictures, pick: Tensor | None = None, mirror: bool = False) -> Tensor:
+        return self._finish(images, pick, self._centred(images, pick, mirror), None, 0)
 
     def train_map(self, maps: Pictures, rows: Tensor, epoch: int, pick: Tensor | None = None) -> Tensor:
         """Integer maps [B, side, side] int64 that went through exactly the geometry of ``train``, by the nearest pixel."""
         return self._cut(maps, pick, self._drawn(rows, epoch), slice(None), nearest=True).long()
 
-    def test_map(self, maps: Pictures, pick: Tensor | None = None) -> Tensor:
-        return self._cut(maps, pick, self._centred(maps, pick), slice(None), nearest=True).long()
+    def test_map(self, maps: Pictures, pick: Tensor | None = None, mirror: bool = False) -> Tensor:
+        return self._cut(maps, pick, self._centred(maps, pick, mirror), slice(None), nearest=True).long()
+
+    @property
+    def looks(self) -> int | None:
+        """How many pictures training can make of one row: 1 without augmentation, 2 with mirrors alone (``test``, and ``test``
+        with ``mirror``, to the bit); None where there is no end of them."""
+        if not all(isinstance(op, Flip) for op in self.view.augment):
+            return None
+        return 2 if self.view.augment else 1
+
+    def look(self, rows: Tensor, epoch: int) -> Tensor:
+        """Which of its ``looks`` each row shows in an epoch: [B] int64, 1 where it is mirrored."""
+        (box,) = self._drawn(rows, epoch)
+        return cast(geometry.Boxes, box).mirror.long()
 
     def train_uint8(self, images: Pictures, rows: Tensor, epoch: int, pick: Tensor | None = None) -> Tensor:
         """The geometry alone: uint8 [B, side, side, 3]."""
@@ -67,9 +82,10 @@ class Augment:
     def _drawn(self, rows: Tensor, epoch: int) -> list[Step]:
         return geometry.draw(self.view, rows, lambda place, op: self._key(epoch, place, op))
 
-    def _centred(self, pictures: Pictures, pick: Tensor | None) -> list[Step]:
+    def _centred(self, pictures: Pictures, pick: Tensor | None, mirror: bool) -> list[Step]:
         rows = torch.arange(len(pictures) if pick is None else len(pick), device=self.device)
-        return [geometry.centre(rows, self.view.resize, self.view.side)]
+        box = geometry.centre(rows, self.view.resize, self.view.side)
+        return [replace(box, mirror=torch.full_like(box.mirror, mirror))]
 
     def _key(self, epoch: int, place: int, op: Op) -> int:
         return key(self.seed, "augment", epoch, place, op.op)

@@ -61,11 +61,30 @@ class Loader:
         jobs = self.sampler.epoch(epoch, start)
         return self._ahead(jobs, lambda rows: self._batch(rows, epoch))
 
-    def test_batches(self, rows: Index | None = None, batch: int = 256) -> Iterator[tuple[Inputs, Index]]:
+    def test_batches(self, rows: Index | None = None, batch: int = 256, mirror: bool = False) -> Iterator[tuple[Inputs, Index]]:
         """Every row of ``rows`` (None: all) once, in order, as at test time, with its rows; the last batch may be smaller."""
         rows = np.arange(len(self.faces)) if rows is None else np.asarray(rows, np.int64)
         jobs = (rows[first : first + batch] for first in range(0, len(rows), batch))
-        return self._ahead(jobs, lambda part: (self._inputs(part, self._to_device(torch.from_numpy(part)), None), part))
+        return self._ahead(jobs, lambda part: (self._inputs(part, self._to_device(torch.from_numpy(part)), None, mirror), part))
+
+    @property
+    def n(self) -> int:
+        return len(self.faces)
+
+    @property
+    def looks(self) -> int | None:
+        """How many pictures training can make of one row; None: no end of them."""
+        return self.augment.looks
+
+    def look(self, row: Tensor, epoch: int) -> Tensor:
+        """[B] which of its ``looks`` each row shows in an epoch."""
+        return self.augment.look(row, epoch)
+
+    def pictures(self, look: int) -> Iterator[tuple[Inputs, Index]]:
+        """Every row in one of its ``looks``, with the rows; all batches as large as in training, the last filled from row 0 on."""
+        share = self.sampler.batch // self.sampler.world
+        rows = np.resize(np.arange(self.n), -(-self.n // share) * share)
+        return self.test_batches(rows, share, mirror=look == 1)
 
     def _batch(self, rows: Index, epoch: int) -> Batch:
         row = self._to_device(torch.from_numpy(rows))
@@ -79,14 +98,14 @@ class Loader:
             row=row,
         )
 
-    def _inputs(self, rows: Index, row: Tensor, epoch: int | None) -> Inputs:
+    def _inputs(self, rows: Index, row: Tensor, epoch: int | None, mirror: bool = False) -> Inputs:
         pictures, pick = self._source(rows, row, "")
         augment = self.augment
-        images = augment.test(pictures, pick) if epoch is None else augment.train(pictures, row, epoch, pick)
+        images = augment.test(pictures, pick, mirror) if epoch is None else augment.train(pictures, row, epoch, pick)
         views = {}
         for name in self.faces.maps:
             maps, pick = self._source(rows, row, name)
-            views[name] = augment.test_map(maps, pick) if epoch is None else augment.train_map(maps, row, epoch, pick)
+            views[name] = augment.test_map(maps, pick, mirror) if epoch is None else augment.train_map(maps, row, epoch, pick)
         return Inputs(images, views)
 
     def _source(self, rows: Index, row: Tensor, of: str) -> tuple[Any, Tensor | None]:

@@ -114,3 +114,8 @@ class View:
     @property
     def side(self) -> int:
         return self.crop or self.resize
+
+    @property
+    def mean_std(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Mean and standard deviation of the channels, of pictures in [0, 1]."""
+        return MEAN_STD[self.normalise]

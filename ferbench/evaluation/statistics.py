@@ -62,7 +62,7 @@ def resampled_outcomes(counts: Counts, seed: int, resamples: int = RESAMPLES) ->
 
 def resampled_sums(terms: Floats, seed: int, resamples: int = RESAMPLES) -> Floats:
     """Totals [R, M] of per-sample terms [N, M] under R resamples of the N samples."""
-    return np.concatenate([counts @ terms for counts in _sample_counts(len(terms), seed, resamples)])
+    return np.concatenate([counts @ terms for counts in sample_counts(len(terms), seed, resamples)])
 
 
 def interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
@@ -107,7 +107,7 @@ def _score(value: float, drawn: Floats, level: float) -> Score:
     return Score(round(value, DECIMALS), round(low, DECIMALS), round(high, DECIMALS))
 
 
-def _sample_counts(n: int, seed: int, resamples: int) -> Iterator[Floats]:
+def sample_counts(n: int, seed: int, resamples: int) -> Iterator[Floats]:
     """How often each of n samples is drawn, [r, n] per chunk; the chunks of all resamples come from one stream."""
     stream = np.random.RandomState(seed)
     chunk = max(1, min(resamples, _CELLS // n))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from ferbench.errors import AssemblyRefused
-from ferbench.flow import Batch, Output, Progress
+from ferbench.flow import Batch, Inputs, Output, Progress
 from ferbench.schema import LabelSpace
 
 if TYPE_CHECKING:
+    from ferbench.method.backbone import Backbone
     from ferbench.method.compose import Method
+
+Colours = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Site:
     "expression" -> what the disentangler hands to the head. levels: (C, H, W) of each level, finest first. tokens: N.
     factors: classes of every factor that the training data labels. domains: how many the training data has.
     teachers: frozen methods of earlier stages, by the name the recipe gives them (one per data set where the stage says ``each``).
+    normalise: mean and standard deviation of each channel, by which pictures in [0, 1] were normalised. backbones: see ``backbone``.
     """
 
     labels: LabelSpace
@@ -34,6 +39,15 @@ class Site:
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     domains: int = 1
     teachers: Mapping[str, tuple[Method, ...]] = field(default_factory=dict)
+    normalise: tuple[Colours, Colours] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    backbones: Callable[[str, Mapping[str, Any]], Backbone] | None = None
+
+    def backbone(self, use: str, **options: Any) -> Backbone:
+        """A further backbone for the same pictures, by its name and options (``ferbench list backbones``), to be part of the
+        component that asks. Raises UnknownName, RecipeError for an option it does not have, WeightsError."""
+        if self.backbones is None:
+            raise AssemblyRefused(f"backbone {use!r} is asked for where no plugins are loaded")
+        return self.backbones(use, options)
 
     def width(self, part: str) -> int:
         """Width of "pooled", "tokens" or "expression". Raises AssemblyRefused when the backbone has no such part."""
@@ -67,6 +81,16 @@ class Component(nn.Module):
 
     def after_step(self, output: Output, batch: Batch, progress: Progress) -> None:
         """Whatever is not a gradient step: moving averages, centres, relabelling. State belongs into buffers."""
+
+    def frozen_features(self, inputs: Inputs) -> dict[str, Tensor]:
+        """What frozen networks in here say of the pictures, [B, …] by name: each row a function of its own pictures alone.
+        Components override this and read ``known``; where a view shows a row as one of few pictures, the loop asks once for each."""
+        return {}
+
+    @torch.no_grad()
+    def known(self, inputs: Inputs) -> Mapping[str, Tensor]:
+        """``frozen_features`` of these pictures, without gradient: remembered by the loop, or asked now. The bits are the same."""
+        return inputs.known[self] if self in inputs.known else self.frozen_features(inputs)
 
     def extra(self) -> dict[str, Any]:
         """Plain facts about this component for ``--dry-run`` and the record."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ferbench.errors import AssemblyRefused
+from ferbench.errors import AssemblyRefused, RecipeError
 from ferbench.flow import Batch, Features, Inputs, Output, Progress
+from ferbench.layers import SLOT_KINDS
 from ferbench.method.backbone import Backbone
 from ferbench.method.component import Component, Site
 from ferbench.method.disentangler import Disentangler
 from ferbench.method.head import Head
 from ferbench.method.masking import Masking
 from ferbench.plugins import Registry
-from ferbench.recipe import SLOT_KINDS, Stage
+from ferbench.recipe import Stage, coerce
 from ferbench.schema import fold
 
 SLOTS: tuple[str, ...] = ("backbone", "masking", "disentangler", "head")
@@ -138,6 +139,22 @@ def expression_width(disentangler: Disentangler, features: Features, inputs: Inp
     return int(width)
 
 
+def _further(registry: Registry, site: Site) -> Callable[[str, Mapping[str, Any]], Backbone]:
+    """Builds the backbones that a component asks for (``Site.backbone``)."""
+
+    def build(use: str, options: Mapping[str, Any]) -> Backbone:
+        spec = registry.spec("backbones", use)
+        known = {field.name for field in fields(spec.config)} if spec.config is not None else set()
+        if options.get("weights") == "random" and "weights" not in known:  # what fetches nothing starts at random anyway
+            options = {name: value for name, value in options.items() if name != "weights"}
+        if options and spec.config is None:
+            raise RecipeError(f"{use!r} has no options, and {sorted(options)[0]!r} was given")
+        backbone: Backbone = spec.build(coerce(spec.config, options, f"backbone {use}") if spec.config else None, site)
+        return backbone
+
+    return build
+
+
 def assemble(stage: Stage, site: Site, registry: Registry, *, provided: frozenset[str] = frozenset(), seed: int = 0) -> Method:
     """The method of one stage, on the CPU, freshly initialised from ``seed`` (each slot from its own part of it).
 
@@ -153,6 +170,7 @@ def assemble(stage: Stage, site: Site, registry: Registry, *, provided: frozense
         return component
 
     views = tuple(name.removeprefix("view:") for name in provided if name.startswith("view:"))
+    site = replace(site, backbones=_further(registry, site))
     backbone = cast(Backbone, build("backbone", site))
     site = describe_backbone(backbone, site)
     masking = cast(Masking, build("masking", site))

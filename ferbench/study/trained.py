@@ -19,11 +19,12 @@ from ferbench.evaluation.metrics import Predictions
 from ferbench.evaluation.predict import predict
 from ferbench.facts import Facts, gather
 from ferbench.home import artifact_home
+from ferbench.layers import SLOT_KINDS
 from ferbench.machine import DTYPES, Machine
 from ferbench.method.compose import Method
 from ferbench.planning import Job
 from ferbench.plugins import Registry
-from ferbench.recipe import SLOT_KINDS, Recipe, Stage, resolve
+from ferbench.recipe import Recipe, Stage, resolve
 from ferbench.results.record import Record, StageRecord, read_record
 from ferbench.results.store import locate
 from ferbench.schema import LABEL_SPACES, LabelSpace, Sample

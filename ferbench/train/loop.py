@@ -23,6 +23,7 @@ from ferbench.method.compose import Method
 from ferbench.recipe import Stage
 from ferbench.train.artifacts import fingerprint_of, to_bytes
 from ferbench.train.checkpoint import load_checkpoint, save_checkpoint
+from ferbench.train.remember import remember
 from ferbench.train.step import Step
 
 
@@ -39,6 +40,7 @@ class Watcher(Protocol):
 
     def step(self, *, epoch: int, done: int, total: int, images: int, losses: dict[str, float]) -> None: ...
     def epoch(self, entry: dict[str, Any]) -> None: ...
+    def phase(self, what: str, done: int, total: int) -> None: ...
     @property
     def stop(self) -> bool: ...
 
@@ -56,6 +58,7 @@ class Loop:
     checkpoint_every: float = 30.0
     look_every: float = 1.0
     snapshots: bool = False
+    remember: bool = True
 
 
 @dataclass
@@ -101,6 +104,9 @@ def train(
     before = {path: fingerprint_of(module) for path, module in frozen.items()}
     step = Step(method, stage, loop.device, loop.dtype, world=loop.world, compile=loop.compile)
     state = _resume(method, step, work)
+    if loop.remember and not loop.compile:  # a compiled step fuses frozen networks too, and then they have bits of their own
+        _train_mode(method, frozen.values())
+        batches = remember(method, batches, stage.epochs - state.epoch, step.autocast, watcher.phase)
     started, pulse = time.monotonic() - state.seconds, Pulse(loop, watcher)
     total = stage.epochs * batches.steps
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from ferbench.errors import Busy, WeightsError
+from ferbench.layers import SLOT_KINDS
 from ferbench.method.component import Site
 from ferbench.method.compose import Method, assemble
 from ferbench.plugins import Registry
@@ -50,12 +51,11 @@ class Workshop:
 
     def build(self, order: Order, *, fresh: bool = True) -> Method:
         """The job's method on the CPU, from its seed; with ``fresh`` its initial weights are loaded, else left random."""
-        stage = order.stage if fresh and "backbone" not in order.stage.load else without_weights(order.stage, self.registry)
+        stage = without_weights(order.stage, order.stage.load if fresh else SLOT_KINDS)
         teachers = {
             name: tuple(self._teacher(o) for o in self.of_stage(stage_name)) for name, stage_name in stage.teachers.items()
         }
-        site = Site(self.labels, stage.view.side, factors=order.factors, domains=order.domains, teachers=teachers)
-        method = assemble(stage, site, self.registry, provided=order.offers, seed=order.seed)
+        method = assemble(stage, self._site(order, teachers), self.registry, provided=order.offers, seed=order.seed)
         if fresh:
             for here, there in stage.load.items():
                 self._load(method, here, there, stage)
@@ -63,13 +63,18 @@ class Workshop:
 
     def rehearsal_method(self, order: Order) -> Method:
         """The same shapes without any weights: teachers are untrained stand-ins, nothing is downloaded."""
-        stage = without_weights(order.stage, self.registry)
+        stage = without_weights(order.stage)
         stand_ins = {
             name: tuple(self.rehearsal_method(o).eval().requires_grad_(False) for o in self.of_stage(source))
             for name, source in stage.teachers.items()
         }
-        site = Site(self.labels, stage.view.side, factors=order.factors, domains=order.domains, teachers=stand_ins)
-        return assemble(stage, site, self.registry, provided=order.offers, seed=order.seed)
+        return assemble(stage, self._site(order, stand_ins), self.registry, provided=order.offers, seed=order.seed)
+
+    def _site(self, order: Order, teachers: Mapping[str, tuple[Method, ...]]) -> Site:
+        view = order.stage.view
+        return Site(
+            self.labels, view.side, factors=order.factors, domains=order.domains, teachers=teachers, normalise=view.mean_std
+        )
 
     def trained(self, order: Order) -> Method:
         """The finished job's method with its weights, frozen, in eval mode, on the device."""
@@ -113,7 +118,7 @@ class Workshop:
             if found is not None:
                 return found, True
             method = self.build(order)
-            weights = [dict(info) for info in getattr(method.backbone, "weights_info", [])]
+            weights = [dict(info) for _, part in method.components() for info in getattr(part, "weights_info", [])]
             done = train(method, order.stage, batches, loop, self.store.work_folder(order.key), watcher, score)
             trainable = sum(p.numel() for part in method.phase_parameters() for p in part.values())
             artifact = Artifact(
@@ -157,12 +162,14 @@ class Workshop:
             lock.release()
 
 
-def without_weights(stage: Stage, registry: Registry) -> Stage:
-    """The same stage with a randomly initialised backbone: for shapes, and for weights that come from an artifact."""
-    spec = registry.spec("backbones", stage.backbone.use)
-    if spec.config is None or "weights" not in stage.backbone.config:
-        return stage
-    return replace(stage, backbone=replace(stage.backbone, config={**stage.backbone.config, "weights": "random"}))
+def without_weights(stage: Stage, slots: Collection[str] = SLOT_KINDS) -> Stage:
+    """The same stage with these slots initialised at random: for shapes, and for weights that come from an artifact."""
+    random: dict[str, Any] = {
+        slot: replace(chosen, config={**chosen.config, "weights": "random"})
+        for slot, chosen in stage.slots().items()
+        if slot in slots and "weights" in chosen.config
+    }
+    return replace(stage, **random)
 
 
 def job_key(facts: Mapping[str, Any]) -> str:

@@ -25,8 +25,16 @@ BACKBONES = {
     "tokens, masks and taps": "timm.vit_tiny_patch16_224",
     "levels of timm, no taps": "timm.mobilenetv3_large_100",
 }
-OPTIONS: dict[str, dict[str, Any]] = {"addl.ddm": {"factors": []}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "addl.ddm": {"factors": []},
+    "dfdnet.attention": {"eifp": False, "fusion": "project"},
+}
 """Options under which a part can stand without an earlier stage; its defaults are tried as well."""
+
+SMALL: dict[str, dict[str, Any]] = {
+    "cafe.sigmoid": {"encoder": "timm.vit_tiny_patch16_224", "weights": "random", "projection": False, "reduce": "mean"}
+}
+"""A masking's own network, small and unfetched, that fits every backbone here."""
 
 
 def registry() -> Registry:
@@ -69,7 +77,8 @@ def stage_of(backbone: str, masking: str, disentangler: str, head: str, options:
     config = REGISTRY.specs["backbones"][backbone].config
     weights = {"weights": "random"} if config is not None and hasattr(config(), "weights") else {}
     table = {
-        "backbone": {"use": backbone, **weights}, "masking": masking, "disentangler": {"use": disentangler, **options}, "head": head,
+        "backbone": {"use": backbone, **weights}, "masking": {"use": masking, **SMALL.get(masking, {})},
+        "disentangler": {"use": disentangler, **options}, "head": head,
         "epochs": 2, "batch": 2, "view": {"resize": 64, "augment": []},
     }  # fmt: skip
     raw = {"schema": 1, "name": "mix", "stage": {"mix": table}}
@@ -110,7 +119,7 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
     expected = ""
     if masking == "made.half" and not kind.startswith("tokens"):
         expected = "chooses tokens"
-    elif disentangler == "addl.ddm" and "levels" not in kind:
+    elif disentangler in OPTIONS and "levels" not in kind:
         expected = "levels"
     assert (expected in reason and reason) if expected else not reason, reason
     assert not reason or masking in reason or disentangler in reason

@@ -53,6 +53,11 @@ class Vector(Good):
         return {**terms, "fool": terms["fool"].unsqueeze(0)}
 
 
+class Untold(Good):
+    def losses(self, output, batch, progress):
+        return {**super().losses(output, batch, progress), "more": output.predictions["expression"].float().square().mean()}
+
+
 class NotFinite(Good):
     def losses(self, output, batch, progress):
         terms = super().losses(output, batch, progress)
@@ -134,6 +139,7 @@ class Overflows(Good):
 HEADS = {
     "shapes are as declared": [WrongWidth],
     "losses are finite, scalar, named and weighted": [Vector, NotFinite],
+    "what it emits stands in its Spec": [Untold],
     "gradient reaches every trainable parameter": [Dead, DeadCritic],
     "critics and main stay apart": [Leak, Meddles],
     "evaluation is deterministic": [Noise],
@@ -210,7 +216,12 @@ def registry(**parts: type) -> Registry:
             else ("disentanglers", None)
         )
         build = (lambda config, site, kind=kind: kind(site)) if plural == "heads" else (lambda config, site, kind=kind: kind())
-        made.add(plural, f"made.{name}", "builtin", Spec(f"made.{name}", build, config, name))
+        made.add(
+            plural,
+            f"made.{name}",
+            "builtin",
+            Spec(f"made.{name}", build, config, name, losses=("ce", "fool"), critics=("judge",)),
+        )
     return made
 
 

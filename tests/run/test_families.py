@@ -13,6 +13,7 @@ from PIL import Image
 
 from ferbench.builtin.readers.folder import FolderReader
 from ferbench.data import prepare
+from ferbench.errors import DataError
 from ferbench.planning import Plan, Request, plan
 from ferbench.plugins import Registry, load
 from ferbench.recording import contamination
@@ -93,6 +94,39 @@ def test_what_a_teacher_or_auxiliary_stage_learns_from_counts_too(registry: Regi
     assert told.startswith("twin-b ") and "twin-a (family twins), which trains stage dfem" in told
     (told,) = marks(planned(registry, "addl", "stranger", "twin-a", auxiliary=("twin-a",), out=tmp_path))
     assert "its images train stage dfem" in told
+
+
+def apart(registry: Registry, target: str, *auxiliary: str) -> Plan:
+    """A run whose factor models learn from no target."""
+    request = Request(
+        "addl", ("stranger",), (target,), auxiliary, preset="quick", settings=("dfem.exclude_target=true", "dfem.each=true")
+    )
+    return plan(request, registry)
+
+
+def learnt_from(decided: Plan) -> list[str]:
+    return [facts.name for job in decided.jobs_of("dfem") for facts in job.data]
+
+
+def test_a_stage_that_excludes_targets_learns_from_neither_a_target_nor_its_family(registry: Registry) -> None:
+    decided = apart(registry, "twin-b", "twin-a", "loner", "twin-b")
+    assert learnt_from(decided) == ["loner"] and marks(decided) == []
+    assert "stage dfem does without twin-a, twin-b, which is a target or shares pictures with one" in decided.notes
+    assert learnt_from(apart(registry, "loner", "twin-a", "twin-b")) == ["twin-a", "twin-b"]
+
+
+def test_a_stage_that_excludes_targets_may_learn_from_the_source(registry: Registry) -> None:
+    assert learnt_from(apart(registry, "twin-b", "stranger", "twin-a")) == ["stranger"]
+
+
+def test_where_only_targets_could_teach_synthetic_faces_do_unless_others_were_named(registry: Registry) -> None:
+    for name in ("stranger", "loner", "loner-too", "twin-b"):
+        del registry.specs["datasets"][name]
+    registry.specs["datasets"] |= {"stranger": replace(SPECS["stranger"], factors=())}
+    decided = apart(registry, "twin-a")
+    assert learnt_from(decided) == ["synth-aux"] and "stage dfem learns from synthetic faces (synth-aux) instead" in decided.notes
+    with pytest.raises(DataError, match=r"twin-a is a target .* nothing else is left.*--set dfem\.exclude_target=false"):
+        apart(registry, "twin-a", "twin-a")
 
 
 @pytest.mark.parametrize("source", ["ferplus", "fer2013", "expw"])

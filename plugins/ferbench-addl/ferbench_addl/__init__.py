@@ -30,13 +30,19 @@ def build_expression(config: ExpressionConfig, site: Site) -> Head:
 @hookimpl
 def ferbench_disentanglers() -> Iterable[Spec]:
     summary = "S_e and S_d over the backbone's levels, with adaptive factor weights, an adversary and MINE"
-    return [Spec("addl.ddm", build_ddm, DisentanglerConfig, summary, f"{PAPER}, Table 1")]
+    return [
+        Spec(
+            "addl.ddm", build_ddm, DisentanglerConfig, summary, f"{PAPER}, Table 1",
+            losses=("adversarial", "weighting", "transfer", "mine"), critics=("discriminator", "mine_estimate"), teachers=("dfem",),
+        )
+    ]  # fmt: skip
 
 
 @hookimpl
 def ferbench_heads() -> Iterable[Spec]:
     summary = "dropout, FC, PReLU on the expression feature; valence and arousal on request"
-    return [Spec("addl.expression", build_expression, ExpressionConfig, summary, f"{PAPER}, Tables 1 and 14")]
+    losses = ("ce", "ccc", "rmse")
+    return [Spec("addl.expression", build_expression, ExpressionConfig, summary, f"{PAPER}, Tables 1 and 14", losses=losses)]
 
 
 @hookimpl

@@ -1,0 +1,12 @@
+"""DFD-Net keeps the contract of every plugin: its component in both stages, and every preset with every variant."""
+
+from __future__ import annotations
+
+import pytest
+
+from ferbench.testing import Case, contract_cases
+
+
+@pytest.mark.parametrize("case", contract_cases("dfdnet"), ids=str)
+def test_the_contract_is_kept(case: Case) -> None:
+    case.check()
