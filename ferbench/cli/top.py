@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "show": "A run's table, stages and losses.",
     "verify": "Recompute every number of a result from its predictions.",
     "plugins": "Installed plugins, what they bring, and which are broken.",
+    "plugin": "Write a plugin of your own, or hold one against the contract: new, check.",
 }
 
 

@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "facts": {*BASE, "data.names", "data.prepared", "data.reader"},
     "roles": {*TALK, "recipe", "facts", "data.names"},
     "planning": {*TALK, "recipe", "roles", "facts", "data.names"},
+    "scaffold": {*BASE, "plugins"},
     "contract": {*TALK, "recipe", "layers", "method", "train"},
     "testing": {*TALK, "recipe", "contract", "data.reader"},
 }

@@ -27,6 +27,10 @@ LIGHT = {
     "from ferbench.cli import main; main(['list', 'methods'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['list', 'backbones', '--json'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['run', '--help'])": HEAVY,
+    "from ferbench.cli import main; main(['plugin', '--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from ferbench.cli import main\nmain(['plugin', 'check', '--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
+    "from tempfile import TemporaryDirectory\nfrom ferbench.cli import main\n"
+    "with TemporaryDirectory() as into: main(['plugin', 'new', 'a', '--kind', 'head', '--into', into])": HEAVY,
 }
 
 
