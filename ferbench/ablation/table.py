@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from ferbench.ablation.rows import Printed, Row
 from ferbench.ablation.work import Done, Outcome
@@ -153,14 +153,29 @@ def show(table: str, method: str, lines: Sequence[Line], metric: str, file: Text
     if not console.is_terminal:
         console = Console(file=file, highlight=False, width=120)
     console.print(Text(caption(table, method, lines, metric)))
+    names = header(lines, metric)
+    kept = _that_fit(lines, names)
+    longest = max((len(line.row.name) for line in lines), default=0)
     drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in header(lines, metric):
-        drawn.add_column(name.replace(" → ", " →\n"), justify="left" if name == "row" else "right", overflow="fold")
+    for place in kept:
+        name = names[place].replace(" → ", " →\n")
+        side: Literal["left", "right"] = "right" if place else "left"
+        drawn.add_column(name, justify=side, overflow="fold", min_width=None if place else min(longest, 40))
     for line in lines:
-        drawn.add_row(*(Text(cell.replace(" [", "\n[")) for cell in cells(line, lines, metric)))
+        row = cells(line, lines, metric)
+        drawn.add_row(*(Text(row[place].replace(" [", "\n[")) for place in kept))
     console.print(drawn)
-    for note in [*skipped(lines), *notes(lines, metric)]:
+    more = [] if len(kept) == len(names) else ["each target by itself stands in the files"]
+    for note in [*skipped(lines), *more, *notes(lines, metric)]:
         console.print(Text(note))
+
+
+def _that_fit(lines: Sequence[Line], names: Sequence[str]) -> list[int]:
+    """Places of the columns for a terminal: of more than three targets their mean alone."""
+    there = next((line.measured for line in lines if line.measured), {})
+    single = [target for target in list(there)[1:] if target != MEAN]
+    hidden = set(single) if MEAN in there and len(single) > 3 else set()
+    return [place for place, name in enumerate(names) if name not in hidden]
 
 
 def markdown(table: str, method: str, lines: Sequence[Line], metric: str) -> str:
