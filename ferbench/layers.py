@@ -1,15 +1,17 @@
 """A recipe's layers, laid over each other as plain tables: the paper's settings, preset, variant, source, ``--weights``, ``--set``.
-Nothing here knows what a key means but slots and stages. No torch."""
+Nothing here knows what a key means, but for slots and stages. No torch."""
 
 from __future__ import annotations
 
 import copy
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
-from ferbench.errors import RecipeError, UnknownName
+from pydantic import TypeAdapter, ValidationError
+
+from ferbench.errors import FerbenchError, RecipeError, UnknownName
 from ferbench.plugins import Registry
 
 SLOT_KINDS = {"backbone": "backbones", "masking": "maskings", "disentangler": "disentanglers", "head": "heads"}
@@ -139,3 +141,36 @@ def slot_table(stage: Mapping[str, Any], slot: str) -> dict[str, Any]:
     """What a stage's table says of a slot: ``use`` and options; ``none`` where it says nothing."""
     given = stage.get(slot, {})
     return {"use": given} if isinstance(given, str) else {"use": "none", **given}
+
+
+def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass ``kind`` from plain values; text becomes numbers and tuples where the field asks for them."""
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(given) - known):
+        raise UnknownName("option", unknown[0], known, where=where)
+    hints = get_type_hints(kind)
+    values = {name: _split(value, hints[name]) for name, value in given.items()}
+    for name, value in values.items():
+        if is_dataclass(hints[name]) and isinstance(value, Mapping) and isinstance(hints[name], type):
+            values[name] = coerce(hints[name], value, f"{where}.{name}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        raise RecipeError(
+            f"{first['msg'][0].lower()}{first['msg'][1:]}{got}", where=f"{where}.{key}" if key else where
+        ) from problem
+    except FerbenchError as problem:  # a config's own __post_init__ check
+        raise RecipeError(problem.what, where=where, next=problem.next) from problem
+
+
+def _split(value: Any, hint: Any) -> Any:
+    """Comma-separated text for a tuple field becomes its items."""
+    options = (hint, *get_args(hint))
+    if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
+        return [literal(part.strip()) for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple | Mapping) and any(get_origin(o) is tuple for o in options) and value is not None:
+        return [value]
+    return value

@@ -1,21 +1,21 @@
 """A recipe: TOML → stages of slots, with presets, variants and settings laid over it. Every error names file and key. No torch.
 
 Layers, each over the last: the recipe itself (the paper's settings), ``preset``, ``variant``, ``for_source`` (what the paper says of
-that source), ``--weights``, ``--set``. In ``losses``, ``critics``, ``teachers``, ``load`` and ``optimiser.slots`` the value ``false``
-takes out an entry of an earlier layer.
+that source), parts that ``--set`` names, ``--weights``, ``--set``. In ``losses``, ``critics``, ``teachers``, ``load`` and
+``optimiser.slots`` the value ``false`` takes out an entry of an earlier layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
 from ferbench.data.views import OPS, View
-from ferbench.errors import FerbenchError, RecipeError, UnknownName
-from ferbench.layers import SLOT_KINDS, find, lay, literal, put, set_weights
+from ferbench.errors import RecipeError, UnknownName
+from ferbench.layers import SLOT_KINDS, coerce, find, lay, put, set_weights
 from ferbench.mixing import exchange
 from ferbench.plugins import Registry
 from ferbench.schema import LABEL_SPACES
@@ -124,6 +124,7 @@ class Recipe:
         return self.stages[-1]
 
 
+_STAGE_KEYS = {f.name for f in fields(Stage)} - {"name"}
 _TOP = {
     "schema",
     "name",
@@ -159,9 +160,11 @@ def resolve(
     base, note = lay(raw, where=where, preset=preset, variant=variant, sources=sources)
     if not base.get("stage"):
         raise RecipeError("no [stage.NAME] table", where=where)
+    _exchange(base, settings, registry, preset)
     if weights is not None:
         set_weights(base["stage"], registry, weights, where)
-    _put(base, settings, registry, preset)
+    for setting in settings:
+        put(base, find(base, setting, _STAGE_KEYS))
     return Recipe(
         name=base["name"],
         summary=base.get("summary", ""),
@@ -176,17 +179,14 @@ def resolve(
     )
 
 
-def _put(base: dict[str, Any], settings: Sequence[str], registry: Registry, preset: str | None) -> None:
-    """``--set``: first what fills the slots, with all that a part brings along, then every setting in its order."""
-    keys = {f.name for f in fields(Stage)} - {"name"}
+def _exchange(base: dict[str, Any], settings: Sequence[str], registry: Registry, preset: str | None) -> None:
+    """The part of ``--set`` that names components: each comes with what belongs to it."""
     for setting in settings:
-        found = find(base, setting, keys)
+        found = find(base, setting, _STAGE_KEYS)
         if found.stage is not None and found.names is not None:
             slot, use = found.names
             registry.spec(SLOT_KINDS[slot], use, where=f"--set {setting}")
             exchange(base, found.stage, slot, use, registry, preset)
-    for setting in settings:
-        put(base, find(base, setting, keys))
 
 
 def _stages(tables: Mapping[str, Any], registry: Registry, where: str) -> tuple[Stage, ...]:
@@ -267,39 +267,6 @@ def _slot(given: dict[str, Any], kind: str, registry: Registry, where: str) -> S
         return Slot(use)
     config = coerce(spec.config, given, where)
     return Slot(use, {f.name: getattr(config, f.name) for f in fields(config)})
-
-
-def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
-    """An instance of the dataclass ``kind`` from plain values; text becomes numbers and tuples where the field asks for them."""
-    known = {f.name for f in fields(kind)}
-    if unknown := sorted(set(given) - known):
-        raise UnknownName("option", unknown[0], known, where=where)
-    hints = get_type_hints(kind)
-    values = {name: _split(value, hints[name]) for name, value in given.items()}
-    for name, value in values.items():
-        if is_dataclass(hints[name]) and isinstance(value, Mapping) and isinstance(hints[name], type):
-            values[name] = coerce(hints[name], value, f"{where}.{name}")
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        raise RecipeError(
-            f"{first['msg'][0].lower()}{first['msg'][1:]}{got}", where=f"{where}.{key}" if key else where
-        ) from problem
-    except FerbenchError as problem:  # a config's own __post_init__ check
-        raise RecipeError(problem.what, where=where, next=problem.next) from problem
-
-
-def _split(value: Any, hint: Any) -> Any:
-    """Comma-separated text for a tuple field becomes its items."""
-    options = (hint, *get_args(hint))
-    if isinstance(value, str) and any(get_origin(option) is tuple for option in options):
-        return [literal(part.strip()) for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple | Mapping) and any(get_origin(o) is tuple for o in options) and value is not None:
-        return [value]
-    return value
 
 
 def _label_space(name: Any, where: str) -> str:

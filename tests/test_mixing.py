@@ -95,8 +95,8 @@ def registry() -> Registry:
     return made
 
 
-def made(*settings: str, raw: dict[str, Any] = OURS, preset: str | None = None) -> Recipe:
-    return resolve(raw, registry(), where="made.toml", settings=settings, preset=preset)
+def made(*settings: str, raw: dict[str, Any] = OURS, preset: str | None = None, weights: str | None = None) -> Recipe:
+    return resolve(raw, registry(), where="made.toml", settings=settings, preset=preset, weights=weights)
 
 
 def stages(recipe: Recipe) -> dict[str, Stage]:
@@ -136,6 +136,11 @@ def test_what_was_the_old_parts_alone_goes() -> None:
 def test_another_backbone_is_not_filled_from_a_stage_that_had_the_old_one() -> None:
     assert made("backbone=two").deployed.load == {}
     assert made("backbone=one").deployed.load == {"backbone": "teach/backbone"}
+
+
+def test_initial_weights_are_those_of_the_backbone_that_is_there_in_the_end() -> None:
+    assert made("backbone=two", weights="random").deployed.backbone.config["weights"] == "random"
+    assert made("backbone=two", "backbone.weights=FILE", weights="random").deployed.backbone.config["weights"] == "FILE"
 
 
 def test_naming_the_part_that_is_there_changes_nothing() -> None:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from ferbench.errors import FerbenchError, RecipeError, UnknownName
-from ferbench.layers import literal
+from ferbench.layers import coerce, literal
 from ferbench.plugins import Registry
-from ferbench.recipe import Recipe, coerce, resolve
+from ferbench.recipe import Recipe, resolve
 from ferbench.schema import Spec
 
 

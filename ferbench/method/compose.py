@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from ferbench.errors import AssemblyRefused, RecipeError
 from ferbench.flow import Batch, Features, Inputs, Output, Progress
-from ferbench.layers import SLOT_KINDS
+from ferbench.layers import SLOT_KINDS, coerce
 from ferbench.method.backbone import Backbone
 from ferbench.method.component import Component, Site
 from ferbench.method.disentangler import Disentangler
 from ferbench.method.head import Head
 from ferbench.method.masking import Masking
 from ferbench.plugins import Registry
-from ferbench.recipe import Stage, coerce
+from ferbench.recipe import Stage
 from ferbench.schema import fold
 
 SLOTS: tuple[str, ...] = ("backbone", "masking", "disentangler", "head")
