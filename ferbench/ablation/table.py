@@ -19,8 +19,8 @@ MEAN = "mean of targets"
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table. measured: target → score in [0, 1], and MEAN over the targets that are no test split of the source.
-    gain: of MEAN (else of the source's test split) over the first row that ran, in points."""
+    """One row of the table. measured: target → score in [0, 1], the source's own test split first, MEAN over several others last.
+    gain: of the last of them over the first row that ran, in points."""
 
     row: Row
     measured: dict[str, Score]
@@ -50,7 +50,7 @@ def _measured(runs: Sequence[Done], metric: str) -> dict[str, Score]:
     apart = seed_of("ablation", metric)
     found = {target: repeated([predictions], metric, apart) for target, predictions in stored.items()}
     away = [result.target for result in ranked if result.role == "target"]
-    if away:
+    if len(away) > 1:
         found[MEAN] = repeated([stored[target] for target in away], metric, apart)
     return found
 
@@ -66,7 +66,8 @@ def _read(run: Done, like: Result) -> Predictions:
 
 
 def _leading(measured: dict[str, Score]) -> str:
-    return MEAN if MEAN in measured else next(iter(measured))
+    """What rows are compared by: the mean over targets, the one target, or the source's own test split."""
+    return list(measured)[-1]
 
 
 def printed_columns(lines: Sequence[Line], metric: str) -> list[tuple[str, str, str]]:
