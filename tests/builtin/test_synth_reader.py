@@ -67,15 +67,15 @@ def test_classes_are_balanced_and_the_web_has_a_long_tail_in_training_only() -> 
     assert set(Counter(s.expression for s in samples if s.split == "train").values()) == {100}
     _, samples = few("synth-web", train=1400, test=70)
     counts = Counter(s.expression for s in samples if s.split == "train")
-    assert max(counts.values()) > 3 * min(counts.values())
+    assert max(counts.values()) > 2 * min(counts.values())
     assert set(Counter(s.expression for s in samples if s.split == "test").values()) == {10}
 
 
-def test_one_label_in_eight_is_wrong_on_the_web_and_none_elsewhere() -> None:
+def test_one_label_in_ten_is_wrong_on_the_web_and_none_elsewhere() -> None:
     from ferbench.builtin.synth.factors import cast
 
     web = cast(PROFILES["synth-web"], "train", range(2000), SynthConfig())
-    assert 0.09 < float((web.expression != web.label).mean()) < 0.16
+    assert 0.08 < float((web.expression != web.label).mean()) < 0.12
     for profile, split in (("synth-web", "test"), ("synth-wild", "train"), ("synth-film", "train")):
         clean = cast(PROFILES[profile], split, range(500), SynthConfig())
         assert (clean.expression == clean.label).all()

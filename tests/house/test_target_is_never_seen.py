@@ -117,8 +117,10 @@ def test_a_stage_cannot_name_a_target() -> None:
 
 @pytest.mark.parametrize("kind", [Stage, Job, Order, Workshop, Loop])
 def test_what_training_receives_has_no_place_for_a_target(kind: type) -> None:
+    """A yes or no, such as whether auxiliary sets that are targets are left out, holds none."""
+    held = [field for field in fields(kind) if str(field.type) != "bool"]
     assert not [
-        field.name for field in fields(kind) if "target" in field.name or "Target" in str(field.type) or "Plan" in str(field.type)
+        field.name for field in held if "target" in field.name or "Target" in str(field.type) or "Plan" in str(field.type)
     ]
 
 
