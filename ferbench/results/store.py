@@ -96,10 +96,10 @@ def folder_lock(path: Path, *, wait: float = 0.0, say: Callable[[str], None] | N
         except Timeout:
             who = _owner(owner)
             if monotonic() >= end:
-                raise Busy(f"{who} works here", where=str(path), next="Wait for it, or stop it") from None
-            if say is not None and who != told:
-                say(f"{path}: {who} works here; waiting for it")
-                told = who
+                raise Busy(f"{who or _UNSIGNED} works here", where=str(path), next="Wait for it, or stop it") from None
+            if say is not None and (not told or who not in (None, told)):  # one that is just leaving is no news
+                told = who or _UNSIGNED
+                say(f"{path}: {told} works here; waiting for it")
     try:
         for left in path.rglob(".*.tmp"):  # of a writer that was killed: nobody else writes here now
             left.unlink(missing_ok=True)
@@ -110,9 +110,12 @@ def folder_lock(path: Path, *, wait: float = 0.0, say: Callable[[str], None] | N
         lock.release()
 
 
-def _owner(path: Path) -> str:
+_UNSIGNED = "another process"  # it has the lock and has not signed yet, or no longer
+
+
+def _owner(path: Path) -> str | None:
     try:
         said = json.loads(path.read_text())
         return f"process {said['pid']} on {said['host']}"
     except (OSError, ValueError, KeyError):
-        return "another process"  # it has the lock and has not signed yet
+        return None

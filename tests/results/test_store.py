@@ -127,6 +127,26 @@ def test_a_patient_process_is_told_once_and_then_has_its_turn(tmp_path: Path, mo
     assert len(said) == 1 and f"process {os.getpid()}" in said[0]
 
 
+def test_a_holder_that_takes_its_name_away_is_not_told_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferbench.results.store._NOTICE_EVERY", 0.02)
+    entered, said = threading.Event(), []
+
+    def leaving() -> None:
+        with folder_lock(tmp_path):
+            entered.set()
+            time.sleep(0.2)
+            (tmp_path / ".owner.json").unlink()
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=leaving)
+    thread.start()
+    entered.wait()
+    with folder_lock(tmp_path, wait=math.inf, say=said.append):
+        pass
+    thread.join()
+    assert len(said) == 1 and f"process {os.getpid()}" in said[0]
+
+
 def test_a_lock_is_let_go_when_its_holder_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), folder_lock(tmp_path):
         raise ValueError("mine")
