@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ferbench.method.disentangler import Disentangler
     from ferbench.method.head import Head
     from ferbench.method.masking import Masking
+    from ferbench.method.teachers import ask_teacher, grey_face
     from ferbench.schema import FACTORS, LABEL_SPACES, PARSING_CLASSES, DatasetSpec, Expression, Finding, LabelSpace, Sample, Spec
 
 _LAZY = {
@@ -43,6 +44,7 @@ _LAZY = {
     **{name: "ferbench.flow" for name in ("Batch", "Features", "Inputs", "Output", "Parts", "Progress", "TokenMask")},
     **{name: "ferbench.method.component" for name in ("Component", "Site")},
     **{name: "ferbench.method.critics" for name in ("discriminator_loss", "grad_reverse", "mine_bound")},
+    **{name: "ferbench.method.teachers" for name in ("ask_teacher", "grey_face")},
     "Backbone": "ferbench.method.backbone",
     "Disentangler": "ferbench.method.disentangler",
     "Head": "ferbench.method.head",
@@ -53,8 +55,8 @@ __version__ = "0.1.0"
 __all__ = [
     "FACTORS", "LABEL_SPACES", "PARSING_CLASSES", "AssemblyRefused", "Backbone", "Batch", "Component", "DataError", "DatasetSpec",
     "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "Masking", "Output",
-    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Site", "Spec", "TokenMask", "WeightsError", "discriminator_loss",
-    "grad_reverse", "hookimpl", "mine_bound",
+    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
+    "discriminator_loss", "grad_reverse", "grey_face", "hookimpl", "mine_bound",
 ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def _listed(values: Sequence[int]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def notes(lines: Sequence[Line], metric: str) -> list[str]:
+def notes(lines: Sequence[Line]) -> list[str]:
     """What a reader must know beside the numbers."""
     found = []
     seeds = {done.seed for line in lines for done in line.runs}
@@ -167,7 +167,7 @@ def show(table: str, method: str, lines: Sequence[Line], metric: str, file: Text
         drawn.add_row(*(Text(row[place].replace(" [", "\n[")) for place in kept))
     console.print(drawn)
     more = [] if len(kept) == len(names) else ["each target by itself stands in the files"]
-    for note in [*skipped(lines), *more, *notes(lines, metric)]:
+    for note in [*skipped(lines), *more, *notes(lines)]:
         console.print(Text(note))
 
 
@@ -188,7 +188,7 @@ def markdown(table: str, method: str, lines: Sequence[Line], metric: str) -> str
     body = tabulate(
         [cells(line, lines, metric) for line in lines], names, tablefmt="github", colalign=side, disable_numparse=True
     )
-    told = "\n".join(f"- {note}" for note in [*skipped(lines), *notes(lines, metric)])
+    told = "\n".join(f"- {note}" for note in [*skipped(lines), *notes(lines)])
     return f"**{caption(table, method, lines, metric)}**\n\n{body}\n\n{told}\n"
 
 
@@ -208,5 +208,5 @@ def plain(table: str, method: str, lines: Sequence[Line], metric: str) -> dict[s
             }
             for line in lines
         ],
-        "notes": notes(lines, metric),
+        "notes": notes(lines),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Inputs, Output, Site
+from ferbench import AssemblyRefused, Inputs, Output, Site, ask_teacher, grey_face
 from ferbench_addl.config import DisentanglerConfig
 
 Teacher = Callable[[Inputs], Output]
@@ -34,7 +34,7 @@ class Teachers:
         self.offers: list[tuple[str, ...]] = []
         known: set[str] = set()
         for method in methods if config.factors else ():
-            output = _ask(method, _grey(method, site))
+            output = ask_teacher(method, grey_face(method, site))
             offered = {name.removeprefix("factor.") for name in output.predictions if name.startswith("factor.")}
             known |= offered
             chosen = tuple(name for name in config.factors if name in offered)
@@ -60,7 +60,7 @@ class Teachers:
     def __call__(self, inputs: Inputs) -> Knowledge:
         features, maps = [], []
         for method, offer in zip(self.methods, self.offers, strict=True):
-            output = _ask(method, inputs)
+            output = ask_teacher(method, inputs)
             features.append(torch.stack([factor_feature(output, name) for name in offer], dim=1))
             maps.append(expected_maps(output.features.levels))
         return Knowledge(tuple(features), tuple(maps))
@@ -75,17 +75,6 @@ def factor_feature(output: Output, name: str) -> Tensor:
 def expected_maps(levels: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The DFEM's stage outputs that S_d's maps are held against: levels 2…L, and the last once more."""
     return (*levels[1:], levels[-1])
-
-
-@torch.no_grad()
-def _ask(method: nn.Module, inputs: Inputs) -> Output:
-    output: Output = method(inputs)
-    return output
-
-
-def _grey(method: nn.Module, site: Site) -> Inputs:
-    weight = next(method.parameters())
-    return Inputs(torch.zeros(1, 3, site.image, site.image, device=weight.device))
 
 
 def _check(output: Output, factor: str, config: DisentanglerConfig, site: Site) -> None:

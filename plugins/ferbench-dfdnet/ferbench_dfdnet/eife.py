@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Inputs, Output, Site
+from ferbench import AssemblyRefused, Inputs, Site, ask_teacher, grey_face
 
 
 class Extractors:
@@ -21,7 +20,7 @@ class Extractors:
         self.widths: list[int] = []
         self.factors: list[tuple[str, ...]] = []
         for method in self.methods:
-            predictions = _ask(method, _grey(method, site)).predictions
+            predictions = ask_teacher(method, grey_face(method, site)).predictions
             if "feature.shared" not in predictions:
                 there = ", ".join(sorted(name for name in predictions if name.startswith("feature."))) or "none"
                 raise AssemblyRefused(
@@ -35,15 +34,4 @@ class Extractors:
         return bool(self.methods)
 
     def __call__(self, inputs: Inputs) -> tuple[Tensor, ...]:
-        return tuple(_ask(method, inputs).predictions["feature.shared"] for method in self.methods)
-
-
-@torch.no_grad()
-def _ask(method: nn.Module, inputs: Inputs) -> Output:
-    output: Output = method(inputs)
-    return output
-
-
-def _grey(method: nn.Module, site: Site) -> Inputs:
-    weight = next(method.parameters())
-    return Inputs(torch.zeros(1, 3, site.image, site.image, device=weight.device))
+        return tuple(ask_teacher(method, inputs).predictions["feature.shared"] for method in self.methods)
