@@ -15,6 +15,7 @@ VERBS: dict[str, str] = {
     "data": "Known and prepared datasets: list, prepare, verify, show.",
     "show": "A run's table, stages and losses.",
     "verify": "Recompute every number of a result from its predictions.",
+    "leaderboard": "What papers print, audited: do means add up, are accuracies possible.",
     "plugins": "Installed plugins, what they bring, and which are broken.",
     "plugin": "Write a plugin of your own, or hold one against the contract: new, check.",
 }
