@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ferbench.errors import DataError
 from ferbench.evaluation.metrics import Predictions, Score
-from ferbench.evaluation.repeats import LOWER_IS_BETTER, Drawn, Spread, Targets, draw, scored
+from ferbench.evaluation.repeats import LOWER_IS_BETTER, Drawn, Spread, Targets, draw, same_samples, scored
 from ferbench.evaluation.statistics import LEVEL
 
 RESAMPLES = 10_000
@@ -117,8 +115,7 @@ def mcnemar(first: Predictions, second: Predictions) -> McNemar:
     What is not covered is wrong. Raises DataError on other images."""
     from scipy.special import bdtr
 
-    if first.ids != second.ids or not np.array_equal(first.labels, second.labels):
-        raise DataError("the runs were not scored on the same samples", next="Score them on one copy of the target")
+    same_samples((first, second))
     ours, theirs = (run.covered & (run.predicted == run.labels) for run in (first, second))
     a, b = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     p = 1.0 if a == b else min(1.0, 2 * float(bdtr(min(a, b), a + b, 0.5)))

@@ -132,7 +132,7 @@ def draw(methods: Sequence[Targets], metric: str, seed: int, resamples: int = RE
     drawn: list[Floats] = []
     for number in range(targets):
         runs = [run for method in methods for run in method[number]]
-        _same_samples(runs)
+        same_samples(runs)
         values.append(_values(runs, metric, [np.ones((1, len(runs[0])))])[0])
         drawn.append(_values(runs, metric, sample_counts(len(runs[0]), seed + number, resamples)))
     ends = np.cumsum([len(method[0]) for method in methods])[:-1]
@@ -140,18 +140,36 @@ def draw(methods: Sequence[Targets], metric: str, seed: int, resamples: int = RE
     return [Drawn(*pair) for pair in zip(np.split(mean, ends), np.split(means, ends, axis=1), strict=True)]
 
 
-def _same_samples(runs: Sequence[Predictions]) -> None:
+def same_samples(runs: Sequence[Predictions]) -> None:
+    """Raises DataError where runs cannot be compared sample by sample: other ids, another order, other labels or classes."""
     first = runs[0]
     if not len(first):
         raise DataError("no sample is left to score", next="Check the target's split and the label space")
     for other in runs[1:]:
         if other.ids != first.ids or not np.array_equal(other.labels, first.labels):
-            raise DataError("the runs were not scored on the same samples", next="Score them on one copy of the target")
+            raise DataError(
+                f"the runs were not scored on the same samples: {_how_they_differ(first, other)}",
+                next="Score them on one copy of the target",
+            )
         if other.classes != first.classes:
             raise DataError(
                 f"classes in two orders: {', '.join(first.classes)}; and {', '.join(other.classes)}",
                 next="Compare runs of one label space",
             )
+
+
+def _how_they_differ(first: Predictions, other: Predictions) -> str:
+    """In words: which ids are not in both, or what is wrong where they are."""
+    ours, theirs = set(first.ids), set(other.ids)
+    if ours != theirs:
+        counts = ((len(ours - theirs), "missing"), (len(theirs - ours), "too many"))
+        name = min(ours ^ theirs)
+        return f"{' and '.join(f'{n} ids are {what}' for n, what in counts if n)}, {name!r} the first"
+    if len(first.ids) != len(other.ids):
+        return f"{abs(len(first.ids) - len(other.ids))} ids come more than once"
+    if first.ids != other.ids:
+        return "the same ids in another order"
+    return f"{int((first.labels != other.labels).sum())} of {len(first)} labels differ"
 
 
 def _values(runs: Sequence[Predictions], metric: str, counts: Iterable[Floats]) -> Floats:

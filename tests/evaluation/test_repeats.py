@@ -137,3 +137,24 @@ def test_classes_in_another_order_are_refused_and_a_metric_must_be_one_and_be_de
     with pytest.raises(DataError, match="ccc_valence is not defined"):
         repeated([[run]], "ccc_valence", 0)
     assert set(PLAIN) < set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (("0", "1", "2", "4"), "1 ids are missing and 1 ids are too many, '3' the first"),
+        (("0", "1", "3", "2"), "the same ids in another order"),
+        (("0", "1", "2", "3", "3"), "1 ids come more than once"),
+        (("0", "1", "2"), "1 ids are missing, '3' the first"),
+        (("0", "1", "2", "3"), "1 of 4 labels differ"),
+    ],
+)
+def test_an_error_says_how_the_samples_differ(ids: tuple[str, ...], told: str) -> None:
+    def run(names: tuple[str, ...], last: int) -> metrics.Predictions:
+        n = len(names)
+        labels = np.array([0] * (n - 1) + [last])
+        return metrics.Predictions(("a", "b"), names, labels, np.ones(n, bool), np.full((n, 2), 0.5, np.float32))
+
+    with pytest.raises(DataError, match=told) as caught:
+        repeated([[run(("0", "1", "2", "3"), 0), run(ids, 1)]], "accuracy", 0)
+    assert "\n" not in caught.value.line()
