@@ -145,7 +145,7 @@ def printed(values: Sequence[str], stated: tuple[int, ...]) -> Published:
 
 def test_the_size_of_made_up_columns_is_found_and_random_digits_have_none() -> None:
     rng, right, false, unfit = np.random.default_rng(3), 0, 0, 0
-    for _ in range(100):
+    for _ in range(20):
         size = int(rng.integers(150, 3500))
         counts = [f"{100 * k / size:.2f}" for k in rng.integers(size // 3, size, 24)]
         noise = [f"{value:.2f}" for value in rng.uniform(30, 95, 30)]
@@ -155,7 +155,7 @@ def test_the_size_of_made_up_columns_is_found_and_random_digits_have_none() -> N
         (column,), _ = columns(printed(noise, (size,)))
         false += column.found is not None
         unfit += column.verdict == "does not fit"
-    assert (right, false) == (pytest.approx(100, abs=3), pytest.approx(0, abs=1)) and unfit > 95
+    assert (right, false) == (20, 0) and unfit > 17
 
 
 # -- the verb
