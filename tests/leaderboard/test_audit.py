@@ -128,12 +128,12 @@ def test_rows_taken_over_are_seen_with_the_one_cell_that_differs(found: Audit) -
     assert differ == [("mma", "59.87", "59.89")]
 
 
-@pytest.mark.parametrize("size", [7, 213, 891, 3137])
+@pytest.mark.parametrize("size", [7, 213, 891])
 @pytest.mark.parametrize("decimals", [1, 2])
 def test_a_possible_accuracy_is_one_that_some_count_rounds_to(size: int, decimals: int) -> None:
     step = Fraction(1, 10**decimals)
     near = {k: Fraction(100 * k, size) for k in range(size + 1)}
-    for units in range(0, 100 * 10**decimals + 1, 13):
+    for units in range(0, 100 * 10**decimals + 1, 97 if decimals > 1 else 13):
         naive = any(abs(exact - units * step) <= step / 2 for exact in near.values())
         assert possible(cell(f"{float(units * step):.{decimals}f}"), size) is naive
 
