@@ -52,9 +52,22 @@ def _parts(kind: str) -> Callable[[Registry], list[dict[str, Any]]]:
     return rows
 
 
+def _protocols(registry: Registry) -> list[dict[str, Any]]:
+    from ferbench.evaluation.protocol import digest, names, read
+
+    rows = []
+    for protocol in (read(name) for name in names()):
+        told = protocol.model_dump(mode="json", by_alias=True)
+        rows.append(
+            {**told, "targets": len({name for arm in protocol.arms for name in arm.targets}), "sha256": digest(protocol.name)}
+        )
+    return rows
+
+
 LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
     "methods": _methods,
     "datasets": _datasets,
+    "protocols": _protocols,
     **{kind: _parts(kind) for kind in KINDS if kind != "datasets"},
 }
 
@@ -64,7 +77,8 @@ LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(kind: str, as_json: bool) -> None:
     """What there is of one KIND to choose from."""
-    rows = LISTS[kind](load(("recipes" if kind == "methods" else kind,)))
+    asked = {"methods": ("recipes",), "protocols": ()}.get(kind, (kind,))
+    rows = LISTS[kind](load(asked))
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return
@@ -86,4 +100,9 @@ def _detail(kind: str, row: dict[str, Any]) -> str:
         factors = f"; factors: {', '.join(row['factors'])}" if row["factors"] else ""
         kind = "auxiliary" if row["auxiliary"] else f"{len(row['classes'])} expressions"
         return f"{row['kind']}; {kind}{factors}{'; prepared' if row['prepared'] else ''}"
+    if kind == "protocols":
+        mean = "with" if row["source_in_mean"] else "without"
+        about = f"{row['paper']} · " if row["paper"] else ""
+        arms = f"{len(row['arm'])} arm{'s' if len(row['arm']) > 1 else ''}"
+        return f"{about}{arms}, {row['labels']}, by {row['metrics'][0]}, mean {mean} the source, selection {row['selection']}"
     return "options: " + ", ".join(f"{k} = {v!r}" for k, v in row["options"].items()) if row["options"] else ""

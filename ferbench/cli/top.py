@@ -11,10 +11,11 @@ import click
 VERBS: dict[str, str] = {
     "run": "Train a method on a source, evaluate it on targets, record the result.",
     "ablate": "Run the rows of a paper's tables, or cross parts; measured beside printed.",
-    "list": "What there is: methods, datasets, backbones, maskings, disentanglers, heads.",
+    "list": "What there is: methods, datasets, protocols, backbones, maskings, disentanglers, heads.",
     "data": "Known and prepared datasets: list, prepare, verify, show.",
     "show": "A run's table, stages and losses.",
     "verify": "Recompute every number of a result from its predictions.",
+    "leaderboard": "Tables of runs per protocol, beside what papers print, audited: build, audit.",
     "plugins": "Installed plugins, what they bring, and which are broken.",
     "plugin": "Write a plugin of your own, or hold one against the contract: new, check.",
 }

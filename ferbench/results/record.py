@@ -274,10 +274,9 @@ def read_json(path: Path) -> dict[str, Any]:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if not isinstance(version, int):
         raise VerificationFailed("not a record: it has no schema_version", where=str(path))
-    if version > SCHEMA:
-        raise VerificationFailed(
-            f"schema_version {version}, and this ferbench reads up to {SCHEMA}", where=str(path), next="Upgrade ferbench"
-        )
+    if version != SCHEMA:
+        next = "Upgrade ferbench" if version > SCHEMA else "Run it again"
+        raise VerificationFailed(f"schema_version {version}, and this ferbench reads {SCHEMA}", where=str(path), next=next)
     return dict(raw)
 
 

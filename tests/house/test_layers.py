@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "train": {*TALK, "recipe", "layers", "method"},
     "evaluation": {*BASE, "flow"},
     "results": {*BASE, "evaluation"},
+    "leaderboard": {*BASE, "results", "evaluation"},
     "hub": BASE,
     "builtin": {*BASE, "flow", "hookspecs", "method", "hub", "data.reader", "data.decode", "data.align", "data.splits"},
     "facts": {*BASE, "data.names", "data.prepared", "data.reader"},
@@ -89,6 +90,7 @@ def test_every_part_of_the_core_has_its_rule() -> None:
     ("importer", "module"),
     [("method/compose.py", "ferbench.data.loader"), ("train/loop.py", "ferbench.data.faces"), ("train/step.py", "ferbench.run"),
      ("evaluation/predict.py", "ferbench.method.compose"), ("results/record.py", "ferbench.train.artifacts"),
+     ("leaderboard/audit.py", "ferbench.plugins"), ("results/record.py", "ferbench.leaderboard.audit"),
      ("builtin/heads/linear.py", "ferbench.train.step"), ("schema.py", "ferbench.errors"), ("data/loader.py", "ferbench.recipe"),
      ("recipe.py", "ferbench.data.loader"), ("planning.py", "ferbench.run"), ("plugins.py", "ferbench.cli")],
 )  # fmt: skip

@@ -1,0 +1,69 @@
+"""``ferbench leaderboard``: measured runs as tables per protocol; what papers print, audited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.group("leaderboard")
+def command() -> None:
+    """Tables of measured runs beside what papers print, and whether that adds up."""
+
+
+@command.command("audit")
+@click.option(
+    "--published", type=click.Path(path_type=Path, file_okay=False), help="Folder of printed numbers; default: ferbench's own."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, with every accuracy that is no k/N.")
+def audit_command(published: Path | None, as_json: bool) -> None:
+    """Hold printed numbers against themselves: do means, differences and weighted scores add up, and is each accuracy a possible
+    k/N for the test size that its paper states?
+
+    Ends with 0 whatever papers print, and with 4 where a file is not the one whose sha256 is stored.
+    """
+    from ferbench.leaderboard.audit import audit, lines, plain
+
+    found = audit(published)
+    click.echo(json.dumps(plain(found), indent=1, ensure_ascii=False) if as_json else "\n".join(lines(found)))
+
+
+@command.command("build")
+@click.option(
+    "--runs", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder with run folders in or below it."
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The Markdown file to write: FILE.md."
+)
+@click.option("--protocol", "wanted", multiple=True, metavar="NAME", help="Only this one; may be repeated. Default: all.")
+@click.option("--verify", "check", is_flag=True, help="Recompute every number of every run first; what does not hold is refused.")
+@click.option(
+    "--published", type=click.Path(path_type=Path, file_okay=False), help="Folder of printed numbers; default: ferbench's own."
+)
+def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, published: Path | None) -> None:
+    """Tables of the runs below a folder, one per protocol and source: means with intervals, ranks that rows share when they
+    cannot be told apart, and what papers print for the same sources.
+
+    A run that cannot be read or compared is refused with its reason, and the others stand.
+    """
+    from ferbench.errors import FerbenchError
+    from ferbench.evaluation.protocol import names, read
+    from ferbench.files import write_atomic
+    from ferbench.leaderboard.board import collect, tables
+    from ferbench.leaderboard.page import markdown
+    from ferbench.leaderboard.published import read as read_published
+
+    if out.suffix != ".md":
+        raise FerbenchError(
+            f"cannot write {out.suffix or 'a file without a suffix'}", where=f"--out {out}", next="Name a .md file"
+        )
+    protocols = [read(name) for name in wanted or names()]
+    entries, refused = collect(runs, check=check)
+    made, apart = tables(entries, protocols, read_published(published))
+    write_atomic(out, markdown(made, [*refused, *apart]).encode())
+    for line in (*refused, *apart):
+        click.echo(f"refused: {line}", err=True)
+    rows = sum(len(table.rows) for table in made)
+    click.echo(f"{len(entries)} runs, {len(made)} tables with {rows} rows, {len(refused) + len(apart)} refused: {out}")

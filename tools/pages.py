@@ -1,0 +1,31 @@
+"""Writes the pages that are made from files: docs/protocols (a page per protocol, the list, the schema) and leaderboard/README.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ferbench.evaluation.protocol import Protocol, digest, names, read
+from ferbench.evaluation.protocol_page import index, page
+from ferbench.leaderboard.audit import audit
+from ferbench.leaderboard.readme import readme
+
+ROOT = Path(__file__).parents[1]
+
+
+def pages() -> dict[str, str]:
+    """Path from the root → content."""
+    protocols = {name: read(name) for name in names()}
+    schema = json.dumps(Protocol.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+    return {
+        "docs/protocols/README.md": index(list(protocols.values())),
+        "docs/protocols/schema.json": schema,
+        **{f"docs/protocols/{name}.md": page(protocol, digest(name)) for name, protocol in protocols.items()},
+        "leaderboard/README.md": readme(audit()),
+    }
+
+
+if __name__ == "__main__":
+    for name, content in pages().items():
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(content, encoding="utf-8")
