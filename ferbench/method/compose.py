@@ -103,7 +103,8 @@ def describe_backbone(backbone: Backbone, site: Site) -> Site:
     if features.tokens is not None:
         widths["tokens"] = features.tokens.shape[2]
     levels = tuple((x.shape[1], x.shape[2], x.shape[3]) for x in features.levels)
-    return replace(site, widths=widths, levels=levels, tokens=0 if features.tokens is None else features.tokens.shape[1])
+    tokens = 0 if features.tokens is None else features.tokens.shape[1]
+    return replace(site, widths=widths, levels=levels, tokens=tokens, patch=backbone.patch)
 
 
 def check_slots(backbone: Backbone, masking: Masking, disentangler: Disentangler, site: Site) -> None:

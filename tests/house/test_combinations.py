@@ -38,6 +38,9 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """A masking's own network, small and unfetched, that fits every backbone here."""
 
+CHOOSES = ("made.half", "random")
+"""Maskings that choose tokens."""
+
 
 def registry() -> Registry:
     """Everything installed, and one masking that chooses tokens."""
@@ -119,12 +122,14 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
     kind, masking, disentangler, head = mix
     reason = takes_a_step(stage_of(BACKBONES[kind], masking, disentangler, head, OPTIONS.get(disentangler, {})))
     expected = ""
-    if masking == "made.half" and not kind.startswith("tokens"):
-        expected = "chooses tokens"
+    if masking in CHOOSES and not kind.startswith("tokens"):
+        expected = "tokens"
+    elif head == "pixels" and not kind.startswith("tokens"):
+        expected = "head pixels needs tokens"
     elif disentangler in OPTIONS and "levels" not in kind:
         expected = "levels"
     assert (expected in reason and reason) if expected else not reason, reason
-    assert not reason or masking in reason or disentangler in reason
+    assert not reason or masking in reason or disentangler in reason or head in reason
 
 
 @pytest.mark.parametrize("disentangler", OPTIONS)
