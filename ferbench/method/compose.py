@@ -123,7 +123,8 @@ def check_needs(slot: str, component: Component, site: Site, provided: frozenset
             raise AssemblyRefused(f"{slot} {_name(component)} needs {need}; what reaches it provides {there}")
         raise AssemblyRefused(
             f"{slot} {_name(component)} needs {need!r} from the training data, which has "
-            f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}"
+            f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}",
+            next=f'A stage of data = "auxiliary.{need}" has it' if need in ("factors", "parsing") else "",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -293,7 +293,7 @@ def test_copies_follow_the_faces_with_their_labels_and_a_domain_of_their_own() -
     from ferbench.data.views import Blur, Copy
 
     blur = Copy((Blur(kernel=5, sigma=(1.0, 1.0)),), when="single-source")
-    view = View(resize=VIEW.resize, augment=VIEW.augment, copies=(blur,))
+    view = replace(VIEW, copies=(blur,))
     faces = Faces.from_sets([LAB], "train", SPACE, view)
     plain, copied = Loader(faces, VIEW, 4, seed=7), Loader(faces, view, 4, seed=7)
     one, two = next(plain.epoch(0)), next(copied.epoch(0))
@@ -312,7 +312,7 @@ def test_copies_follow_the_faces_with_their_labels_and_a_domain_of_their_own() -
 def test_a_copy_for_a_single_source_is_not_made_where_there_are_two() -> None:
     from ferbench.data.views import Copy
 
-    view = View(resize=VIEW.resize, copies=(Copy(when="single-source"),))
+    view = replace(VIEW, copies=(Copy(when="single-source"),))
     assert (len(view.copies_of(1)), len(view.copies_of(2))) == (1, 0)
     faces = Faces.from_sets([LAB, WILD], "train", SPACE, view)
     assert len(next(Loader(faces, view, 4, seed=0).epoch(0))) == 4

@@ -34,11 +34,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """Options under which a part can stand without an earlier stage; its defaults are tried as well."""
 
 SMALL: dict[str, dict[str, Any]] = {
-    "cafe.sigmoid": {"encoder": "timm.vit_tiny_patch16_224", "weights": "random", "projection": False, "reduce": "mean"}
+    "cafe.sigmoid": {"encoder": "timm.vit_tiny_patch16_224", "weights": "random", "projection": False, "reduce": "mean"},
+    "esgm.attention": {"heads": 3},
 }
 """A masking's own network, small and unfetched, that fits every backbone here."""
 
-CHOOSES = ("made.half", "random")
+CHOOSES = ("made.half", "random", "esgm.attention", "esgm.marlin")
 """Maskings that choose tokens."""
 
 
@@ -124,10 +125,12 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
     expected = ""
     if masking in CHOOSES and not kind.startswith("tokens"):
         expected = "tokens"
+    elif disentangler in (*OPTIONS, "esgm.decoupler") and "levels" not in kind:
+        expected = "levels"
+    elif disentangler == "esgm.decoupler" and "no taps" in kind:
+        expected = "no taps"
     elif head == "pixels" and not kind.startswith("tokens"):
         expected = "head pixels needs tokens"
-    elif disentangler in OPTIONS and "levels" not in kind:
-        expected = "levels"
     assert (expected in reason and reason) if expected else not reason, reason
     assert not reason or masking in reason or disentangler in reason or head in reason
 
