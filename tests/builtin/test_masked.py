@@ -229,6 +229,11 @@ def test_a_side_that_is_no_multiple_of_the_patch_is_refused(side: int) -> None:
         made(side=side)
 
 
+def test_a_network_that_is_no_plain_vision_transformer_is_refused() -> None:
+    with pytest.raises(AssemblyRefused, match="backbone vit takes plain vision transformers, and resnet18 is none"):
+        made(model="resnet18", patch=0, depth=0)
+
+
 def test_the_pixel_head_needs_tokens_that_are_patches() -> None:
     with pytest.raises(AssemblyRefused, match="head pixels needs tokens"):
         load().spec("heads", "pixels").build(configs.PixelsConfig(), Site(LABEL_SPACES["basic7"], 32, widths={"pooled": 4}))

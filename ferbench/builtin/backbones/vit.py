@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from ferbench.builtin import mae_layout
@@ -30,7 +31,11 @@ class Vit(Backbone):
         super().__init__()
         given = {"patch_size": config.patch, "depth": config.depth}
         timm_config = TimmConfig(model=config.model, drop_path=config.drop_path, pool="avg" if config.pool == "mean" else "token")
-        self.model = create(timm_config, site, {name: value for name, value in given.items() if value})
+        self.model: Any = create(timm_config, site, {name: value for name, value in given.items() if value})
+        if not isinstance(self.model, VisionTransformer):
+            raise AssemblyRefused(
+                f"backbone vit takes plain vision transformers, and {config.model} is none", next="Use backbone timm"
+            )
         self.patch = self.model.patch_embed.patch_size[0]
         if site.image % self.patch:
             near = site.image // self.patch * self.patch
@@ -49,7 +54,8 @@ class Vit(Backbone):
         xavier(self.model)
         kernel = self.model.patch_embed.proj.weight
         nn.init.xavier_uniform_(kernel.data.view(kernel.shape[0], -1))
-        nn.init.normal_(self.model.cls_token, std=0.02)
+        if self.model.cls_token is not None:
+            nn.init.normal_(self.model.cls_token, std=0.02)
         if self.fixed:
             table = self.model.pos_embed
             patches = sincos_positions(table.shape[2], self.model.patch_embed.grid_size[0])

@@ -241,7 +241,7 @@ def faces_and_maps(n: int, first: int = 0) -> tuple[Tensor, Tensor]:
     from ferbench.builtin.synth.config import SynthConfig
     from ferbench.builtin.synth.reader import SynthReader
 
-    reader = SynthReader("synth-aux", SynthConfig(train=first + n, val=7))
+    reader = SynthReader("synth-aux", SynthConfig(train=first + n, val=8))
     samples = list(islice(reader.samples(None), first, first + n))
     pixels, parsing = reader.pixels(samples), reader.parsing(samples)
     faces = torch.stack([torch.as_tensor(picture) for picture in pixels]).permute(0, 3, 1, 2).float() / 255
@@ -258,12 +258,12 @@ def test_after_stage_1a_the_hidden_patches_cover_the_target_better_than_random_o
     none = torch.zeros(len(images), dtype=torch.long)
     batch = Batch(Inputs(images, {"parsing": parsing}), none, {}, none, torch.full((len(images), 2), torch.nan), none)
     block = method.masking.get_submodule("block")
-    optimiser = torch.optim.AdamW(block.parameters(), lr=2e-3)
+    optimiser = torch.optim.AdamW(block.parameters(), lr=5e-3)
     with torch.no_grad():
         net: Any = method.backbone.get_submodule("model")
         tokens = net._pos_embed(net.patch_embed(images))[:, 1:]
     target = parsing_target(parsing, expressive_classes(s_exp), 4)
-    for _ in range(40):  # ω has no other teacher, and teaches nothing else: so the rest of the step is left out
+    for _ in range(60):  # ω has no other teacher, and teaches nothing else: so the rest of the step is left out
         optimiser.zero_grad()
         mask_loss(block(tokens[:42]), target[:42]).backward()
         optimiser.step()

@@ -104,8 +104,10 @@ def test_the_quick_preset_fetches_nothing() -> None:
 def test_weights_of_a_user_start_the_pre_training_and_not_the_blocks_of_the_resnet() -> None:
     file = load().recipe("esgm")
     stages = resolve(file.raw, load(), where="esgm", weights="faces.safetensors").stages
-    assert [stage.backbone.config["weights"] for stage in stages] == ["faces.safetensors", "faces.safetensors", "random"]
+    assert [stage.backbone.config["weights"] for stage in stages] == ["faces.safetensors", "mae", "random"]
     assert stages[2].backbone.config["resnet_weights"] == "imagenet"
+    pretrain, _ = resolve(file.raw, load(), where="esgm", variant="PDED", weights="faces.safetensors").stages
+    assert pretrain.backbone.config["weights"] == "faces.safetensors"
 
 
 def test_the_decoupling_table_has_five_rows_and_the_masking_table_three() -> None:
