@@ -37,7 +37,7 @@ def test_the_masking_table_runs_three_rows_from_the_command_line(home: Path, fol
     code, printed = call("ablate", "esgm", "--table", "masking", "--preset", "quick", "--source", f"folder:{folder}", *FACES,
                          *SMALL, "--dry-run", "--out", str(tmp_path / "o"))  # fmt: skip
     assert code == 0, printed
-    assert all(f"masking={name}" in printed for name in ("random", "marlin", "esgm")), printed
+    assert all(f"masking={name}: 1 run" in printed for name in ("random", "marlin", "esgm")), printed
 
 
 def test_auxiliary_faces_without_parsing_maps_are_refused_with_the_sets_that_have_them(
