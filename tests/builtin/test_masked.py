@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from fixtures_masked import DECODER, DEPTH, GRID, HEADS, INNER_HEADS, PATCH, WIDTH, batch_of, made
 from torch import Tensor
-from torch.nn import functional as F
 
-from ferbench import LABEL_SPACES, AssemblyRefused, Batch, FerbenchError, Inputs, Progress, RecipeError, Site, WeightsError
+from ferbench import LABEL_SPACES, AssemblyRefused, Inputs, Progress, RecipeError, Site
 from ferbench.builtin import configs, mae_layout
 from ferbench.builtin.heads.losses import reconstruction_loss
-from ferbench.method.compose import Method, assemble
 from ferbench.method.tokens import mask_highest, masked_count, patchify, sincos_positions, unpatchify
 from ferbench.plugins import load
-from ferbench.recipe import resolve
 
-SIDE, PATCH, GRID, WIDTH, DEPTH, HEADS = 32, 8, 4, 192, 2, 3  # vit_tiny's width and heads
-INNER, INNER_HEADS = 48, 3
 START = Progress(0, 0, 0.0)
-
-
-def made(*, side: int = SIDE, seed: int = 0, masking: Any = None, head: Any = None, **backbone: Any) -> Method:
-    table = {
-        "backbone": {"use": "vit", "model": "vit_tiny_patch16_224", "patch": PATCH, "depth": DEPTH, "weights": "random", **backbone},
-        "masking": masking or {"use": "random", "ratio": 0.75},
-        "head": head or {"use": "pixels", "width": INNER, "depth": 1, "heads": INNER_HEADS},
-        "epochs": 1, "batch": 2, "view": {"resize": side}, "losses": {"reconstruction": 1.0},
-    }  # fmt: skip
-    stage = resolve({"schema": 1, "name": "made", "stage": {"made": table}}, load(), where="made").stages[0]
-    return assemble(stage, Site(LABEL_SPACES["basic7"], side), load(), seed=seed)
-
-
-def batch_of(n: int = 3, side: int = SIDE) -> Batch:
-    images = torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(1))
-    none = torch.full((n,), -1)
-    return Batch(Inputs(images), none, {}, torch.zeros(n, dtype=torch.long), torch.full((n, 2), torch.nan), torch.arange(n))
 
 
 # -------------------------------------------------------------------------------------------------- naive second writings
@@ -162,23 +139,23 @@ def test_random_masking_hides_other_tokens_in_each_face_and_none_at_test_time() 
 
 
 def test_encoder_and_decoder_are_the_public_layouts_maths() -> None:
-    method, batch = made().train(), batch_of()
+    method, batch = made().double().train(), batch_of()
     torch.nn.init.normal_(method.get_parameter("head.mask_token"), std=0.5)
     torch.manual_seed(3)
     with torch.no_grad():
-        output = method(batch.inputs)
+        output = method(Inputs(batch.inputs.images.double()))
     state = mae_layout.public(method.state_dict())
     assert output.features.mask is not None
     for face, keep in enumerate(output.features.mask.keep.tolist()):
         encoded, pixels = reference(state, batch.inputs.images[face], keep)
-        torch.testing.assert_close(output.features.tokens[face], encoded[1:].float(), rtol=1e-3, atol=1e-4)  # type: ignore[index]
-        torch.testing.assert_close(output.features.kept["prefix"][face], encoded[:1].float(), rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(output.predictions["pixels"][face], pixels.float(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(output.features.tokens[face], encoded[1:], rtol=1e-9, atol=1e-9)  # type: ignore[index]
+        torch.testing.assert_close(output.features.kept["prefix"][face], encoded[:1], rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(output.predictions["pixels"][face], pixels, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("norm_pix", [False, True])
 def test_the_loss_is_the_mean_square_over_hidden_patches_alone(norm_pix: bool) -> None:
-    method = made(head={"use": "pixels", "width": INNER, "depth": 1, "heads": INNER_HEADS, "norm_pix": norm_pix}).train()
+    method = made(head={**DECODER, "norm_pix": norm_pix}).train()
     batch = batch_of()
     output = method(batch.inputs)
     term = method.losses(output, batch, START)["reconstruction"]
@@ -237,95 +214,3 @@ def test_a_network_that_is_no_plain_vision_transformer_is_refused() -> None:
 def test_the_pixel_head_needs_tokens_that_are_patches() -> None:
     with pytest.raises(AssemblyRefused, match="head pixels needs tokens"):
         load().spec("heads", "pixels").build(configs.PixelsConfig(), Site(LABEL_SPACES["basic7"], 32, widths={"pooled": 4}))
-
-
-# ------------------------------------------------------------------------------------------------------------ public weights
-
-
-def keys_of_the_public_layout() -> set[str]:
-    """MAE's pre-training file, at this size, written out."""
-    inside = [
-        f"{layer}.{kind}"
-        for layer in ("norm1", "norm2", "attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
-        for kind in ("weight", "bias")
-    ]
-    pairs = [
-        f"{layer}.{kind}"
-        for layer in ("patch_embed.proj", "norm", "decoder_embed", "decoder_norm", "decoder_pred")
-        for kind in ("weight", "bias")
-    ]
-    blocks = [f"blocks.{i}.{key}" for i in range(DEPTH) for key in inside] + [f"decoder_blocks.0.{key}" for key in inside]
-    return {"cls_token", "pos_embed", "mask_token", "decoder_pos_embed", *pairs, *blocks}
-
-
-def test_what_is_exported_has_the_public_keys_and_shapes() -> None:
-    state = mae_layout.public(made().state_dict())
-    assert set(state) == keys_of_the_public_layout()
-    shapes = {
-        key: tuple(state[key].shape)
-        for key in ("cls_token", "pos_embed", "mask_token", "decoder_pos_embed", "decoder_pred.weight")
-    }
-    assert shapes == {
-        "cls_token": (1, 1, WIDTH), "pos_embed": (1, 17, WIDTH), "mask_token": (1, 1, INNER), "decoder_pos_embed": (1, 17, INNER),
-        "decoder_pred.weight": (3 * PATCH**2, INNER),
-    }  # fmt: skip
-
-
-def test_a_public_file_is_read_back_by_encoder_and_decoder_to_the_bit(tmp_path: Any) -> None:
-    first, file = made(seed=1), str(tmp_path / "mae.safetensors")
-    save_file({key: value.contiguous() for key, value in mae_layout.public(first.state_dict()).items()}, file)
-    again = made(weights=file, head={"use": "pixels", "width": INNER, "depth": 1, "heads": INNER_HEADS, "weights": file})
-    assert set(first.state_dict()) == set(again.state_dict())
-    assert all(torch.equal(value, again.state_dict()[key]) for key, value in first.state_dict().items())
-
-
-def test_a_network_that_pools_the_mean_starts_its_last_norm_anew(tmp_path: Any) -> None:
-    file = str(tmp_path / "mae.safetensors")
-    save_file({key: value.contiguous() for key, value in mae_layout.public(made(seed=1).state_dict()).items()}, file)
-    method = made(weights=file, pool="mean", head="linear", masking="none")
-    pooled = method.eval()(batch_of().inputs).features
-    assert pooled.pooled is not None and pooled.tokens is not None
-    torch.testing.assert_close(pooled.pooled, F.layer_norm(pooled.tokens.mean(1), (WIDTH,), eps=1e-6))
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"blocks.1.attn.proj.bias": None}, "1 missing: blocks.1.attn.proj.bias"),
-        ({"surprise": torch.zeros(1)}, "1 unused: surprise"),
-        ({"decoder_extra.weight": torch.zeros(1)}, "1 unused: decoder_extra.weight"),
-        ({"norm.weight": torch.zeros(3)}, r"of another shape: norm.weight \(3,\) for \(192,\)"),
-        ({"pos_embed": torch.ones(1, 17, WIDTH)}, "no sin-cos table"),
-    ],
-)
-def test_an_encoder_file_with_unknown_or_missing_keys_is_refused_with_the_list(
-    tmp_path: Any, change: dict[str, Any], told: str
-) -> None:
-    state = {**mae_layout.public(made().state_dict()), **change}
-    file = str(tmp_path / "odd.safetensors")
-    save_file({key: value.contiguous() for key, value in state.items() if value is not None}, file)
-    with pytest.raises(WeightsError, match=told):
-        made(weights=file)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        ({"decoder_blocks.0.norm1.bias": None}, "1 missing: blocks.0.norm1.bias"),
-        ({"decoder_extra.weight": torch.zeros(1)}, "not of the public layout: decoder_extra.weight"),
-        ({"decoder_pos_embed": torch.ones(1, 17, INNER)}, "decoder_pos_embed .* is no sin-cos table"),
-    ],
-)
-def test_a_decoder_file_with_unknown_or_missing_keys_is_refused_with_the_list(
-    tmp_path: Any, change: dict[str, Any], told: str
-) -> None:
-    state = {**mae_layout.public(made().state_dict()), **change}
-    file = str(tmp_path / "odd.safetensors")
-    save_file({key: value.contiguous() for key, value in state.items() if value is not None}, file)
-    with pytest.raises(FerbenchError, match=told):
-        made(head={"use": "pixels", "width": INNER, "depth": 1, "heads": INNER_HEADS, "weights": file})
-
-
-def test_exporting_names_what_has_no_place_in_the_layout() -> None:
-    with pytest.raises(WeightsError, match=r"backbone\.conv1\.weight"):
-        mae_layout.public({"backbone.conv1.weight": torch.zeros(1)})

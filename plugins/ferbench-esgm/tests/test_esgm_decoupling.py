@@ -196,3 +196,8 @@ def test_the_progressive_decoupler_acts_behind_each_of_the_four_blocks() -> None
 def test_an_encoder_without_a_square_of_tokens_is_refused() -> None:
     with pytest.raises(AssemblyRefused, match=r"lays tokens out as a square; encoder 'resnet18' has no such tokens"):
         made(encoder="resnet18", model="", patch=0, depth=0)
+
+
+def test_a_side_that_is_no_multiple_of_the_encoders_patch_is_refused() -> None:
+    with pytest.raises(AssemblyRefused, match=r"patches of 8 pixels, and the side of 36 .*Allowed: 32, 40"):
+        made(side=36)

@@ -212,8 +212,27 @@ def test_a_ratio_outside_its_range_is_refused(ratio: float) -> None:
 
 
 def test_a_ratio_that_hides_no_token_is_refused_with_what_would() -> None:
-    with pytest.raises(AssemblyRefused, match=r"ratio 0\.004 of 196 tokens: no token is masked.*0\.005102"):
-        AttentionMasking(AttentionConfig(ratio=0.004), site_of())
+    for build in (lambda: AttentionMasking(AttentionConfig(ratio=0.004), site_of()),
+                  lambda: marlin.MarlinMasking(MarlinConfig(ratio=0.004), site_of())):  # fmt: skip
+        with pytest.raises(AssemblyRefused, match=r"ratio 0\.004 of 196 tokens: no token is masked.*0\.005102"):
+            build()
+
+
+@pytest.mark.parametrize("use", ["esgm.attention", "esgm.marlin"])
+def test_a_masking_without_patches_to_choose_from_is_refused(use: str) -> None:
+    table = {
+        "backbone": {"use": "resnet18", "weights": "random"},
+        "masking": use,
+        "head": "linear",
+        "epochs": 1,
+        "batch": 2,
+        "view": {"resize": 32},
+    }
+    stage = resolve({"schema": 1, "name": "made", "stage": {"made": table}}, load(), where="made").stages[0]
+    with pytest.raises(
+        AssemblyRefused, match=f"masking {use} chooses tokens that are patches of the picture; the backbone has none"
+    ):
+        assemble(stage, Site(LABEL_SPACES["basic7"], 32), load(), provided=frozenset({"parsing"}))
 
 
 def test_stage_1a_without_parsing_maps_says_which_training_data_lacks_them() -> None:
