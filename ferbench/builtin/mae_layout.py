@@ -56,8 +56,8 @@ def check_positions(table: Tensor | None, key: str) -> None:
     that is missing is told by whoever loads."""
     if table is None:
         return
-    grid = math.isqrt(table.shape[1] - 1)
-    if table.ndim == 3 and grid**2 == table.shape[1] - 1:
+    grid = math.isqrt(table.shape[1] - 1) if table.ndim == 3 and table.shape[1] > 1 else 0
+    if grid and grid**2 == table.shape[1] - 1:
         fixed = _with_class_row(sincos_positions(table.shape[2], grid))
         if torch.allclose(table.float(), fixed, atol=1e-3):
             return

@@ -100,6 +100,7 @@ def test_a_file_of_another_grid_brings_its_positions_resampled(tmp_path: Any) ->
         ({"decoder_extra.weight": torch.zeros(1)}, "1 unused: decoder_extra.weight"),
         ({"norm.weight": torch.zeros(3)}, r"of another shape: norm.weight \(3,\) for \(192,\)"),
         ({"pos_embed": torch.ones(1, 17, WIDTH)}, "no sin-cos table"),
+        ({"pos_embed": torch.ones(WIDTH)}, "no sin-cos table"),
     ],
 )
 def test_an_encoder_file_with_unknown_or_missing_keys_is_refused_with_the_list(

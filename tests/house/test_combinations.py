@@ -29,8 +29,8 @@ BACKBONES = {
     "tokens, masks and taps": "timm.test_vit",
     "levels of timm, no taps": "timm.test_efficientnet",
 }
-SIDE = {"preact_resnet18": 32}
-"""Pixels of a made-up face, 64 where nothing stands here: a fine stride makes every level four times as large."""
+SIDE = {"preact_resnet18": 32, "resnet18": 32}
+"""Pixels of a made-up face, 64 where nothing stands here."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "addl.ddm": {"factors": []},
     "dfdnet.attention": {"eifp": False, "fusion": "project"},
@@ -110,6 +110,7 @@ def stage_of(backbone: str, masking: str, disentangler: str, head: str, options:
         "backbone": {"use": backbone, **weights}, "masking": {"use": masking, **SMALL.get(masking, {})},
         "disentangler": {"use": disentangler, **options}, "head": head,
         "epochs": 2, "batch": 2, "view": {"resize": SIDE.get(backbone, 64), "augment": []},
+        "optimiser": {"name": "sgd", "lr": 1e-3},
     }  # fmt: skip
     raw = {"schema": 1, "name": "mix", "stage": {"mix": table}}
     return resolve(raw, REGISTRY, where="mix").stages[0]

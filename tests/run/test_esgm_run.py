@@ -8,6 +8,12 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
+from ferbench.data.prepared import open_set
+from ferbench.machine import Machine
+from ferbench.planning import Request, plan
+from ferbench.plugins import load
+from ferbench.run import make_orders
+
 Call = Callable[..., tuple[int, str]]
 SMALL = tuple(
     word
@@ -38,6 +44,24 @@ def test_the_masking_table_runs_three_rows_from_the_command_line(home: Path, fol
                          *SMALL, "--dry-run", "--out", str(tmp_path / "o"))  # fmt: skip
     assert code == 0, printed
     assert all(f"masking={name}: 1 run" in printed for name in ("random", "marlin", "esgm")), printed
+
+
+def test_what_comes_before_fine_tuning_is_trained_once_for_all_rows_and_seeds(home: Path, folder: Path) -> None:
+    registry = load()
+
+    def keys(variant: str, seed: int) -> dict[str, str]:
+        asked = Request(
+            "esgm", (f"folder:{folder}",), auxiliary=FACES[1:], preset="quick", variant=variant, seed=seed, device="cpu"
+        )
+        planned = plan(asked, registry)
+        sets = {name: open_set(facts.reference, registry.datasets) for name, facts in planned.datasets().items()}
+        return {order.label: order.key for order in make_orders(planned, registry, sets, Machine.of("cpu", "fp32"))}
+
+    for rows, shared in ((("ESGM", "decoupling=single", "full"), ("warmup", "pretrain")), (("PDED",), ("pretrain",)),
+                         (("MARLIN-mask",), ("pretrain",))):  # fmt: skip
+        found = [keys(row, seed) for row in rows for seed in (0, 1)]
+        assert all(len({one[stage] for one in found}) == 1 for stage in shared)
+        assert len({one["finetune"] for one in found}) == len(found)
 
 
 def test_auxiliary_faces_without_parsing_maps_are_refused_with_the_sets_that_have_them(

@@ -29,7 +29,7 @@ class Vit(Backbone):
 
     def __init__(self, config: VitConfig, site: Site) -> None:
         super().__init__()
-        given = {"patch_size": config.patch, "depth": config.depth, "weight_init": "skip"}  # _start draws them
+        given = {"patch_size": config.patch, "depth": config.depth}
         timm_config = TimmConfig(model=config.model, drop_path=config.drop_path, pool="avg" if config.pool == "mean" else "token")
         self.model: Any = create(timm_config, site, {name: value for name, value in given.items() if value})
         if not isinstance(self.model, VisionTransformer):
