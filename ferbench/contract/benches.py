@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,11 +85,13 @@ Seen = set[str]
 
 def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen) -> str:
     """Rehearse every stage at the smallest side that it takes. Returns what is wrong, or nothing; ``seen`` spares stages that
-    differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs)."""
+    differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs). Beside a quick preset,
+    where every option of every variant is tried, the others have large networks: there each set of parts is built once."""
+    told = preset if preset != "quick" and "quick" in file.raw.get("preset", {}) else ""
     for side in SIDES:
         recipe = small(file, registry, preset, variant, side)
         try:
-            _rehearse(recipe, registry, seen)
+            _rehearse(recipe, registry, seen, told)
         except RecipeError as problem:  # no other size would mend it
             return problem.line()
         except Exception as problem:
@@ -99,8 +102,10 @@ def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: 
     return "SIDES is empty"
 
 
-def _rehearse(recipe: Recipe, registry: Registry, seen: Seen) -> None:
+def _rehearse(recipe: Recipe, registry: Registry, seen: Seen, only_parts: str) -> None:
+    """only_parts: name of a preset in which options do not tell two stages apart; empty: they do."""
     shop = workshop(recipe, registry)
+    looked_at = {stage.name: _bare(stage, only_parts) if only_parts else stage for stage in recipe.stages}
     shapes: dict[str, list[object]] = {}
     known: dict[str, dict[str, Tensor]] = {}
 
@@ -111,8 +116,9 @@ def _rehearse(recipe: Recipe, registry: Registry, seen: Seen) -> None:
 
     for order in shop.orders:
         stage = order.stage
-        loaded = [_loaded(shop.of_stage(there.partition("/")[0])[0].stage, there) for there in stage.load.values()]
-        shape = shapes[stage.name] = [_shape(stage, recipe.labels), [shapes[name] for name in stage.teachers.values()], loaded]
+        loaded = [_loaded(looked_at[there.partition("/")[0]], there) for there in stage.load.values()]
+        teachers = [shapes[name] for name in stage.teachers.values()]
+        shape = shapes[stage.name] = [_shape(looked_at[stage.name], recipe.labels), teachers, loaded]
         if canonical(shape) in seen:
             continue
         with undrawn():
@@ -146,6 +152,12 @@ def undrawn() -> Iterator[None]:
 def _shape_only(method: Method) -> dict[str, Tensor]:
     """The method's state as zeros of the same shapes, which take no memory."""
     return {name: value.new_zeros(()).expand(value.shape) for name, value in method.state_dict().items()}
+
+
+def _bare(stage: Stage, preset: str) -> Stage:
+    """The stage with the preset's name in place of its parts' options."""
+    bare: dict[str, Any] = {slot: Slot(chosen.use, {"preset": preset}) for slot, chosen in stage.slots().items()}
+    return replace(stage, **bare)
 
 
 def _loaded(stage: Stage, there: str) -> list[object]:

@@ -31,7 +31,7 @@ from ferbench.train.workshop import without_weights
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" or multiplies_bf16(DEVICE) else torch.float32
-BATCH, ROUNDS = (128, 15) if DEVICE.type == "cuda" else (4, 7)
+BATCH, ROUNDS = (128, 15) if DEVICE.type == "cuda" else (4, 3)
 Run = Callable[[], float]
 
 

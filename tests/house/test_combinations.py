@@ -26,9 +26,12 @@ from ferbench.train.step import Step
 BACKBONES = {
     "levels and taps": "resnet18",
     "levels at a fine stride": "preact_resnet18",
-    "tokens, masks and taps": "timm.test_vit",
+    "tokens, masks and taps": "vit",
     "levels of timm, no taps": "timm.test_efficientnet",
 }
+TINY = {"vit": {"model": "vit_tiny_patch16_224", "depth": 1}}
+"""Options that make a backbone small."""
+
 SIDE = {"preact_resnet18": 32, "resnet18": 32}
 """Pixels of a made-up face, 64 where nothing stands here."""
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -38,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """Options under which a part can stand without an earlier stage; its defaults are tried as well."""
 
 SMALL: dict[str, dict[str, Any]] = {
-    "cafe.sigmoid": {"encoder": "timm.test_vit", "weights": "random", "projection": False, "reduce": "mean"},
+    "cafe.sigmoid": {"encoder": "timm.test_vit3", "weights": "random", "projection": False, "reduce": "mean"},
     "esgm.attention": {"heads": 2},
 }
 """A masking's own network, small and unfetched, that fits every backbone here."""
@@ -85,7 +88,7 @@ def registry() -> Registry:
         dict(load().recipes),
         dict(load().owner),
     )
-    for model in ("test_vit", "test_efficientnet"):
+    for model in ("test_vit3", "test_efficientnet"):
         made.add("backbones", f"timm.{model}", "builtin", Spec(f"timm.{model}", partial(of_timm, model), TimmOptions, model))
     for name in BACKBONES.values():
         made.specs["backbones"][name] = built_once(made.specs["backbones"][name])
@@ -107,7 +110,7 @@ def stage_of(backbone: str, masking: str, disentangler: str, head: str, options:
     config = REGISTRY.specs["backbones"][backbone].config
     weights = {"weights": "random"} if config is not None and hasattr(config(), "weights") else {}
     table = {
-        "backbone": {"use": backbone, **weights}, "masking": {"use": masking, **SMALL.get(masking, {})},
+        "backbone": {"use": backbone, **weights, **TINY.get(backbone, {})}, "masking": {"use": masking, **SMALL.get(masking, {})},
         "disentangler": {"use": disentangler, **options}, "head": head,
         "epochs": 2, "batch": 2, "view": {"resize": SIDE.get(backbone, 64), "augment": []},
         "optimiser": {"name": "sgd", "lr": 1e-3},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import timm
 import torch
-from timm.models.vision_transformer import VisionTransformer
+from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from ferbench.builtin import mae_layout
@@ -19,6 +20,9 @@ from ferbench.method.backbone import Backbone, Between, SelectTokens
 from ferbench.method.component import Site
 from ferbench.method.tokens import sincos_positions
 
+PLAIN = ("vision_transformer", "deit")
+"""Modules of timm whose networks are plain vision transformers."""
+
 
 class Vit(Backbone):
     """images [B, 3, S, S] → tokens [B, k, E] after the last norm, of the k that ``select`` keeps (N = (S / patch)² without it), and
@@ -29,13 +33,13 @@ class Vit(Backbone):
 
     def __init__(self, config: VitConfig, site: Site) -> None:
         super().__init__()
-        given = {"patch_size": config.patch, "depth": config.depth}
-        timm_config = TimmConfig(model=config.model, drop_path=config.drop_path, pool="avg" if config.pool == "mean" else "token")
-        self.model: Any = create(timm_config, site, {name: value for name, value in given.items() if value})
-        if not isinstance(self.model, VisionTransformer):
+        if timm.is_model(config.model) and not is_model_in_modules(config.model, PLAIN):
             raise AssemblyRefused(
                 f"backbone vit takes plain vision transformers, and {config.model} is none", next="Use backbone timm"
             )
+        given = {"patch_size": config.patch, "depth": config.depth}
+        timm_config = TimmConfig(model=config.model, drop_path=config.drop_path, pool="avg" if config.pool == "mean" else "token")
+        self.model: Any = create(timm_config, site, {name: value for name, value in given.items() if value})
         self.patch = self.model.patch_embed.patch_size[0]
         if site.image % self.patch:
             near = site.image // self.patch * self.patch
