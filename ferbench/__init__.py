@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ferbench.method.head import Head
     from ferbench.method.masking import Masking
     from ferbench.method.teachers import ask_teacher, grey_face
+    from ferbench.method.tokens import mask_highest, masked_count, see_all
     from ferbench.schema import FACTORS, LABEL_SPACES, PARSING_CLASSES, DatasetSpec, Expression, Finding, LabelSpace, Sample, Spec
 
 _LAZY = {
@@ -45,6 +46,7 @@ _LAZY = {
     **{name: "ferbench.method.component" for name in ("Component", "Site")},
     **{name: "ferbench.method.critics" for name in ("discriminator_loss", "grad_reverse", "mine_bound")},
     **{name: "ferbench.method.teachers" for name in ("ask_teacher", "grey_face")},
+    **{name: "ferbench.method.tokens" for name in ("mask_highest", "masked_count", "see_all")},
     "Backbone": "ferbench.method.backbone",
     "Disentangler": "ferbench.method.disentangler",
     "Head": "ferbench.method.head",
@@ -56,7 +58,7 @@ __all__ = [
     "FACTORS", "LABEL_SPACES", "PARSING_CLASSES", "AssemblyRefused", "Backbone", "Batch", "Component", "DataError", "DatasetSpec",
     "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "Masking", "Output",
     "Parts", "Progress", "Reader", "RecipeError", "Sample", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
-    "discriminator_loss", "grad_reverse", "grey_face", "hookimpl", "mine_bound",
+    "discriminator_loss", "grad_reverse", "grey_face", "hookimpl", "mask_highest", "masked_count", "mine_bound", "see_all",
 ]  # fmt: skip
 
 

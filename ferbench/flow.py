@@ -52,17 +52,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class TokenMask:
-    """Which tokens the encoder sees. keep: [B, k] and drop: [B, N - k] token indices; together a partition of 0…N-1."""
+    """Which tokens the encoder sees. keep: [B, k] and drop: [B, N - k] token indices; together a partition of 0…N-1.
+    scores: [B, N] by which they were chosen, for the loss of a masking that learns; None where it has none."""
 
     keep: Tensor
     drop: Tensor
+    scores: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Features:
     """What a backbone gives. pooled: [B, E]. tokens: [B, k, E] (visible ones only under a mask), class token excluded.
     levels: one [B, C, H, W] per stage, finest first. A part that a backbone does not have is None, or an empty tuple.
-    kept: what the backbone or the masking keeps for its own losses, by name."""
+    kept: what the backbone or the masking keeps for others, by name; "prefix": a transformer's class and register tokens [B, P, E]."""
 
     pooled: Tensor | None = None
     tokens: Tensor | None = None
@@ -101,6 +103,7 @@ class Output:
             pooled=_cut(self.features.pooled),
             tokens=_cut(self.features.tokens),
             levels=_cut(self.features.levels),
+            mask=None if self.features.mask is None else replace(self.features.mask, scores=_cut(self.features.mask.scores)),
             kept=_cut(dict(self.features.kept)),
         )
         parts = Parts(_cut(self.parts.expression), _cut(self.parts.disturbance), _cut(dict(self.parts.kept)))

@@ -132,7 +132,9 @@ def set_weights(stages: dict[str, Any], registry: Registry, weights: str, where:
         if (
             spec.config is not None
             and "weights" in {f.name for f in fields(spec.config)}
-            and "backbone" not in table.get("load", {})
+            and not any(
+                path == "backbone" or path.startswith("backbone.") for path, there in table.get("load", {}).items() if there
+            )
         ):
             table["backbone"] = {**slot, "weights": weights}
 

@@ -69,6 +69,11 @@ class Job:
         return merged
 
     @property
+    def domains(self) -> int:
+        """Each data set, and each copy that the view makes."""
+        return len(self.data) + len(self.stage.view.copies_of(len(self.data)))
+
+    @property
     def offers(self) -> frozenset[str]:
         return frozenset.union(*(facts.offers for facts in self.data))
 

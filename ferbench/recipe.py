@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from ferbench.data.views import OPS, View
+from ferbench.data.views import OPS, Copy, View
 from ferbench.errors import RecipeError, UnknownName
 from ferbench.layers import SLOT_KINDS, coerce, find, lay, put, set_weights
 from ferbench.mixing import exchange
@@ -229,8 +229,9 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
         table[slot] = _slot(dict(given), kind, registry, f"{where}.{slot}")
     view = dict(table.get("view", {}))
     if "augment" in view:
-        ops = view["augment"] if isinstance(view["augment"], list | tuple) else str(view["augment"]).split(",")
-        view["augment"] = [_op(op, f"{where}.view.augment") for op in ops if op]
+        view["augment"] = _ops(view["augment"], f"{where}.view.augment")
+    if "copies" in view:
+        view["copies"] = [_copy(given, f"{where}.view.copies") for given in _listed(view["copies"])]
     table["view"] = coerce(View, view, f"{where}.view")
     stage: Stage = coerce(Stage, {"name": name, **table}, where)
     if stage.exclude_target and stage.data == "source.train":
@@ -247,6 +248,23 @@ def _take_out(table: dict[str, Any]) -> None:
                 place[key] = {name: value for name, value in place[key].items() if value is not False}
     if optimiser:
         table["optimiser"] = optimiser
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _copy(given: Any, where: str) -> Any:
+    """A copy from a table, or from the name of its one op."""
+    table = dict(given) if isinstance(given, Mapping) else {"augment": given}
+    if "augment" in table:
+        table["augment"] = _ops(table["augment"], f"{where}.augment")
+    return coerce(Copy, table, where)
+
+
+def _ops(given: Any, where: str) -> list[Any]:
+    ops = given if isinstance(given, list | tuple) else str(given).split(",")
+    return [_op(op, where) for op in ops if op]
 
 
 def _op(op: Any, where: str) -> Any:

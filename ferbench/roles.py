@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ferbench.data.names import Reference, parse
+from ferbench.data.names import Reference, parse, reader_of
 from ferbench.errors import DataError
 from ferbench.facts import Facts, gather
 from ferbench.home import data_home
@@ -28,7 +28,7 @@ def auxiliary_sets(role: str, named: Sequence[str], sources: Sequence[Facts], re
         if not fitting:
             raise DataError(
                 f"none of {', '.join(named)} labels {need}", where=f"--auxiliary, for {role}",
-                next=f"Leave it out to use {AUXILIARY_DEFAULT}",
+                next=f"Sets that do: {', '.join(labelling(need, registry)) or 'none'}. Leave it out to use {AUXILIARY_DEFAULT}",
             )  # fmt: skip
         return fitting
     if any(facts.spec.kind == "real" for facts in sources):
@@ -42,6 +42,19 @@ def auxiliary_sets(role: str, named: Sequence[str], sources: Sequence[Facts], re
         if found:
             return found
     return (gather(Reference(AUXILIARY_DEFAULT), registry.datasets),)
+
+
+def labelling(need: str, registry: Registry) -> list[str]:
+    """Names of the sets that label "factors" or "parsing", by what their readers say, prepared here or not; real ones first."""
+    found: list[tuple[bool, str]] = []
+    for spec in registry.datasets.values():
+        if spec.argument:
+            continue
+        reader = reader_of(Reference(spec.name), spec)
+        has = {"factors": bool(spec.factors), "parsing": reader.parsed or (not reader.rooted and reader.parsing([]) is not None)}
+        if has.get(need, False):
+            found.append((spec.kind != "real", spec.name))
+    return [name for _, name in sorted(found)]
 
 
 def apart(

@@ -105,7 +105,9 @@ def views_of(offers: frozenset[str]) -> tuple[str, ...]:
 
 def draft_orders(plan: Plan) -> tuple[Order, ...]:
     """The plan's jobs without keys: enough to build their methods."""
-    return tuple(Order(job.label, job.stage, "", _seed(plan, job), job.factors, job.offers, len(job.data)) for job in plan.jobs)
+    return tuple(
+        Order(job.label, job.stage, "", _seed(plan, job), job.factors, job.offers, job.domains) for job in plan.jobs
+    )  # fmt: skip
 
 
 def _seed(plan: Plan, job: Job) -> int:

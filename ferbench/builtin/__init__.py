@@ -39,13 +39,29 @@ def ferbench_backbones() -> Iterable[Spec]:
             "Pre-activation ResNet-18 of DDL and DFD-Net: 3×3 stem of stride 1, PReLU, 5 levels",
             "arXiv:1603.05027",
         ),
+        Spec(
+            "vit",
+            _vit,
+            configs.VitConfig,
+            "Vision transformer for masked pre-training: visible tokens only, fixed positions, MAE's weights",
+            "arXiv:2111.06377",
+        ),
         *timm_specs(),
     ]
 
 
 @hookimpl
 def ferbench_maskings() -> Iterable[Spec]:
-    return [Spec("none", _no_masking, None, "Everything is seen")]
+    return [
+        Spec("none", _no_masking, None, "Everything is seen"),
+        Spec(
+            "random",
+            _random,
+            configs.RandomMaskingConfig,
+            "In training a random share of the tokens is hidden",
+            "arXiv:2111.06377",
+        ),
+    ]
 
 
 @hookimpl
@@ -63,6 +79,14 @@ def ferbench_heads() -> Iterable[Spec]:
             configs.AttributesConfig,
             "A feature and a classifier per factor; losses: factor.NAME",
             losses=("factor.*",),
+        ),
+        Spec(
+            "pixels",
+            _pixels,
+            configs.PixelsConfig,
+            "A decoder that paints the hidden patches; loss: reconstruction",
+            "arXiv:2111.06377",
+            losses=("reconstruction",),
         ),
         Spec("affect", _affect, configs.AffectConfig, "Valence and arousal; losses: ccc, rmse", losses=("ccc", "rmse")),
     ]
@@ -86,6 +110,24 @@ def _preact_resnet18(config: configs.PreActResNetConfig, site: Site) -> Backbone
     from ferbench.builtin.backbones.preact import PreActResNet18
 
     return PreActResNet18(config)
+
+
+def _vit(config: configs.VitConfig, site: Site) -> Backbone:
+    from ferbench.builtin.backbones.vit import Vit
+
+    return Vit(config, site)
+
+
+def _random(config: configs.RandomMaskingConfig, site: Site) -> Masking:
+    from ferbench.builtin.maskings.random import RandomMasking
+
+    return RandomMasking(config, site)
+
+
+def _pixels(config: configs.PixelsConfig, site: Site) -> Head:
+    from ferbench.builtin.heads.pixels import Pixels
+
+    return Pixels(config, site)
 
 
 def _no_masking(config: None, site: Site) -> Masking:

@@ -52,6 +52,60 @@ class TimmConfig(TimmOptions):
 
 
 @dataclass(frozen=True)
+class VitConfig:
+    """A plain vision transformer for masked pre-training and what follows it.
+
+    model: any plain vision transformer of timm, without its tag. patch: side of a patch in pixels, depth: blocks (0: the model's own).
+    weights: beside what it says above, a file of the public MAE layout, with or without its decoder.
+    positions: "sincos" is a fixed table; "learned" is trained. pool: "token", the class token; "mean", LayerNorm of the mean
+    patch token, as MAE is fine-tuned. drop_path: stochastic depth rate.
+    """
+
+    model: str = "vit_base_patch16_224"
+    weights: str = "mae"
+    positions: Literal["sincos", "learned"] = "sincos"
+    pool: Literal["token", "mean"] = "token"
+    patch: int = 0
+    depth: int = 0
+    drop_path: float = 0.0
+
+    def __post_init__(self) -> None:
+        _fraction("drop_path", self.drop_path)
+        for name in ("patch", "depth"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"{name} is {getattr(self, name)}; allowed: 1 and more, or 0 for the model's own")
+
+
+@dataclass(frozen=True)
+class RandomMaskingConfig:
+    """ratio: share of the tokens that is hidden in training, in (0, 1)."""
+
+    ratio: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ratio < 1:
+            raise RecipeError(f"ratio is {self.ratio}; at or below 0 nothing is masked, at 1 or above nothing is left to see")
+
+
+@dataclass(frozen=True)
+class PixelsConfig:
+    """width, depth, heads: of the decoder, MAE-Base's by default. norm_pix: targets are patches normalised one by one.
+    weights: "random", or a file of the public MAE layout that has a decoder."""
+
+    width: int = 512
+    depth: int = 8
+    heads: int = 16
+    norm_pix: bool = False
+    weights: str = "random"
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads) < 1 or self.width % (4 * self.heads):
+            raise RecipeError(
+                f"width {self.width} with {self.heads} heads; width must be a multiple of 4 · heads, all at least 1"
+            )
+
+
+@dataclass(frozen=True)
 class LinearConfig:
     """One layer from the expression feature to class logits. dropout: on that feature, in [0, 1). label_smoothing: in [0, 1)."""
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ferbench.errors import AssemblyRefused, RecipeError
 from ferbench.flow import Batch, Progress
 from ferbench.layers import SLOT_KINDS
 from ferbench.method.compose import Method
 from ferbench.plugins import KINDS, RecipeFile, Registry
-from ferbench.recipe import Recipe, Stage, resolve
+from ferbench.recipe import Recipe, Slot, Stage, resolve
 from ferbench.schema import FACTORS, LABEL_SPACES, canonical, fold
 from ferbench.train.artifacts import ArtifactStore, load_strictly, part_of
 from ferbench.train.loop import freeze
 from ferbench.train.rehearsal import made_up, rehearse
-from ferbench.train.workshop import Order, Workshop
+from ferbench.train.workshop import Order, Workshop, is_weights
 
 OFFERS = frozenset({"factors", "affect", "parsing"})
 """Made-up data label everything there is."""
@@ -82,11 +85,13 @@ Seen = set[str]
 
 def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen) -> str:
     """Rehearse every stage at the smallest side that it takes. Returns what is wrong, or nothing; ``seen`` spares stages that
-    differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs)."""
+    differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs). Beside a quick preset,
+    where every option of every variant is tried, the others have large networks: there each set of parts is built once."""
+    told = preset if preset != "quick" and "quick" in file.raw.get("preset", {}) else ""
     for side in SIDES:
         recipe = small(file, registry, preset, variant, side)
         try:
-            _rehearse(recipe, registry, seen)
+            _rehearse(recipe, registry, seen, told)
         except RecipeError as problem:  # no other size would mend it
             return problem.line()
         except Exception as problem:
@@ -97,26 +102,77 @@ def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: 
     return "SIDES is empty"
 
 
-def _rehearse(recipe: Recipe, registry: Registry, seen: Seen) -> None:
+def _rehearse(recipe: Recipe, registry: Registry, seen: Seen, only_parts: str) -> None:
+    """only_parts: name of a preset in which options do not tell two stages apart; empty: they do."""
     shop = workshop(recipe, registry)
-    before: list[object] = []
+    looked_at = {stage.name: _bare(stage, only_parts) if only_parts else stage for stage in recipe.stages}
+    shapes: dict[str, list[object]] = {}
+    known: dict[str, dict[str, Tensor]] = {}
+
+    def state_of(stage: str) -> dict[str, Tensor]:
+        if stage not in known:
+            known[stage] = _shape_only(shop.rehearsal_method(shop.of_stage(stage)[0]))
+        return known[stage]
+
     for order in shop.orders:
         stage = order.stage
-        before.append(_shape(stage, recipe.labels))
-        shape = canonical(before)  # with the stages before it: its teachers and loads are among them
-        if shape in seen:
+        loaded = [_loaded(looked_at[there.partition("/")[0]], there) for there in stage.load.values()]
+        teachers = [shapes[name] for name in stage.teachers.values()]
+        shape = shapes[stage.name] = [_shape(looked_at[stage.name], recipe.labels), teachers, loaded]
+        if canonical(shape) in seen:
             continue
-        method = shop.rehearsal_method(order)
-        for here, there in stage.load.items():
-            source, _, path = there.partition("/")
-            state = part_of(shop.rehearsal_method(shop.of_stage(source)[0]).state_dict(), path)
-            load_strictly(method.get_submodule(here) if here else method, state, f"stage.{stage.name}.load, {here} ← {there}")
-        rehearse(method, stage, VIEWS)
-        seen.add(shape)
+        with undrawn():
+            method = shop.rehearsal_method(order)
+            known[stage.name] = _shape_only(method)
+            for here, there in stage.load.items():
+                source, _, path = there.partition("/")
+                where = f"stage.{stage.name}.load, {here} ← {there}"
+                load_strictly(method.get_submodule(here) if here else method, part_of(state_of(source), path), where)
+            rehearse(method, stage, VIEWS)
+        seen.add(canonical(shape))
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Weights that would be drawn at random are 0 in here: a rehearsal looks at shapes and names, and drawing is most of its time."""
+
+    def zero(tensor: Tensor, *args: object, **options: object) -> Tensor:
+        return tensor.zero_()
+
+    drawn = ("uniform_", "normal_")
+    try:
+        for name in drawn:
+            setattr(Tensor, name, zero)  # hides what the base class has
+        yield
+    finally:
+        for name in drawn:
+            delattr(Tensor, name)
+
+
+def _shape_only(method: Method) -> dict[str, Tensor]:
+    """The method's state as zeros of the same shapes, which take no memory."""
+    return {name: value.new_zeros(()).expand(value.shape) for name, value in method.state_dict().items()}
+
+
+def _bare(stage: Stage, preset: str) -> Stage:
+    """The stage with the preset's name in place of its parts' options."""
+    bare: dict[str, Any] = {slot: Slot(chosen.use, {"preset": preset}) for slot, chosen in stage.slots().items()}
+    return replace(stage, **bare)
+
+
+def _loaded(stage: Stage, there: str) -> list[object]:
+    """What the shapes under ``there`` depend on: a backbone's on itself alone."""
+    slots = {slot: _options(chosen) for slot, chosen in stage.slots().items()}
+    path = there.partition("/")[2]
+    return [there, stage.view.side, slots["backbone"] if path.split(".")[0] == "backbone" else slots]
+
+
+def _options(chosen: Slot) -> list[object]:
+    return [chosen.use, {key: "" if is_weights(key) else value for key, value in chosen.config.items()}]
 
 
 def _shape(stage: Stage, labels: str) -> list[object]:
-    slots = {slot: [chosen.use, {**chosen.config, "weights": ""}] for slot, chosen in stage.slots().items()}
+    slots = {slot: _options(chosen) for slot, chosen in stage.slots().items()}
     weighs = [sorted(name for name, weight in weights.items() if weight) for weights in (stage.losses, stage.critics)]
     silent = [sorted(name for name, weight in weights.items() if not weight) for weights in (stage.losses, stage.critics)]
     paths = [stage.teachers, stage.load, list(stage.frozen), stage.each, sorted(stage.optimiser.slots)]

@@ -18,7 +18,7 @@ from ferbench.data import geometry
 from ferbench.data.geometry import GEOMETRIC, Picture, Step
 from ferbench.data.keyed import key
 from ferbench.data.photometric import PHOTOMETRIC, erase
-from ferbench.data.views import MEAN_STD, Blur, Erase, Flip, Op, RandomCrop, RandomResizedCrop, View
+from ferbench.data.views import MEAN_STD, Blur, Copy, Erase, Flip, Op, RandomCrop, RandomResizedCrop, View
 from ferbench.errors import DataError, RecipeError
 
 Pictures = Tensor | Sequence[Picture]
@@ -66,7 +66,7 @@ class Augment:
     def looks(self) -> int | None:
         """How many pictures training can make of one row: 1 without augmentation, 2 with mirrors alone (``test``, and ``test``
         with ``mirror``, to the bit); None where there is no end of them."""
-        if not all(isinstance(op, Flip) for op in self.view.augment):
+        if self.view.copies or not all(isinstance(op, Flip) for op in self.view.augment):
             return None
         return 2 if self.view.augment else 1
 
@@ -74,6 +74,15 @@ class Augment:
         """Which of its ``looks`` each row shows in an epoch: [B] int64, 1 where it is mirrored."""
         (box,) = self._drawn(rows, epoch)
         return cast(geometry.Boxes, box).mirror.long()
+
+    def copied(self, number: int, copy: Copy, images: Tensor, rows: Tensor, epoch: int) -> Tensor:
+        """The view's copy ``number`` of the pictures that ``train`` made: [B, 3, side, side], normalised as they are."""
+        mean, scale = self._mean[:, None, None], self._scale[:, None, None]
+        x = (images.contiguous() / scale).add_(mean).mul_(1 / 255)
+        for place, op in enumerate(copy.augment):
+            x = PHOTOMETRIC[type(op)](x, op, key(self.seed, "copy", epoch, number, place, op.op), rows)
+        x = (x * 255).sub_(mean).mul_(scale)
+        return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
 
     def train_uint8(self, images: Pictures, rows: Tensor, epoch: int, pick: Tensor | None = None) -> Tensor:
         """The geometry alone: uint8 [B, side, side, 3]."""
@@ -175,7 +184,11 @@ def check(view: View) -> None:
         raise RecipeError(f"{' and '.join(crops)} in one view", where="view.augment", next="Allowed: one crop")
     if view.normalise not in MEAN_STD:
         raise RecipeError(f"no normalisation {view.normalise!r}", where="view.normalise", next=f"Allowed: {', '.join(MEAN_STD)}")
-    for op in view.augment:
+    for op in (op for copy in view.copies for op in copy.augment):
+        if type(op) not in PHOTOMETRIC:
+            allowed = f"Allowed: {', '.join(kind().op for kind in PHOTOMETRIC)}"
+            raise RecipeError(f"a copy changes colours alone, and {op.op!r} does not", where="view.copies.augment", next=allowed)
+    for op in (*view.augment, *(op for copy in view.copies for op in copy.augment)):
         if not isinstance(op, GEOMETRIC) and type(op) not in (*PHOTOMETRIC, Erase):
             raise RecipeError(f"no augmentation {op!r}", where="view.augment", next="See ferbench.data.views.OPS")
         if isinstance(op, Blur) and (op.kernel % 2 == 0 or op.kernel // 2 >= view.side):

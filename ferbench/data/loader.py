@@ -47,6 +47,7 @@ class Loader:
         prefetch: int | None = None,
     ) -> None:
         self.faces, self.view, self.device = faces, view, torch.device(device)
+        self.copies = view.copies_of(len(faces.names))
         self.sampler = Sampler(len(faces), batch, seed, rank, world, faces.expression, oversample)
         self.steps = self.sampler.steps
         self._prefetch = (3 if self.device.type == "cuda" else 0) if prefetch is None else prefetch
@@ -89,13 +90,33 @@ class Loader:
     def _batch(self, rows: Index, epoch: int) -> Batch:
         row = self._to_device(torch.from_numpy(rows))
         expression, domain, affect, *factors = self._labels.index_select(1, row)
-        return Batch(
+        batch = Batch(
             inputs=self._inputs(rows, row, epoch),
             expression=expression,
             factors=dict(zip(self.faces.factors, factors, strict=True)),
             domain=domain,
             affect=affect.view(torch.float32).view(-1, 2),
             row=row,
+        )
+        return self._with_copies(batch, epoch) if self.copies else batch
+
+    def _with_copies(self, batch: Batch, epoch: int) -> Batch:
+        """The batch, then its copies one after the other: all labels again, but each copy a domain of its own."""
+        images, many = batch.inputs.images, 1 + len(self.copies)
+
+        def again(x: Tensor) -> Tensor:
+            return torch.cat([x] * many)
+
+        made = [self.augment.copied(number, copy, images, batch.row, epoch) for number, copy in enumerate(self.copies)]
+        further = [torch.full_like(batch.domain, len(self.faces.names) + number) for number in range(len(self.copies))]
+        views = {name: again(view) for name, view in batch.inputs.views.items()}
+        return Batch(
+            inputs=Inputs(torch.cat([images, *made]), views),
+            expression=again(batch.expression),
+            factors={name: again(known) for name, known in batch.factors.items()},
+            domain=torch.cat([batch.domain, *further]),
+            affect=again(batch.affect),
+            row=again(batch.row),
         )
 
     def _inputs(self, rows: Index, row: Tensor, epoch: int | None, mirror: bool = False) -> Inputs:

@@ -102,14 +102,29 @@ OPS: dict[str, type[Op]] = {
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A second picture of every face of a training batch: the one that the view has made, changed by colour ops in their order. It has
+    the face's labels, and a domain of its own behind those of the data sets. A batch has its copies on top of its faces.
+    when: "single-source": only where the training data are one set, so that there are two domains at least."""
+
+    augment: tuple[Op, ...] = field(default=(Blur(),))
+    when: Literal["always", "single-source"] = "always"
+
+
+@dataclass(frozen=True)
 class View:
     """resize: side in pixels of the decoded cache that all crops are cut from. crop: side that the method sees (0: the same).
-    At test time the centre crop is shown and nothing is drawn at random."""
+    At test time the centre crop is shown and nothing is drawn at random. copies: further pictures in training (see Copy)."""
 
     resize: int = 224
     crop: int = 0
     normalise: Normalise = "imagenet"
     augment: tuple[Op, ...] = field(default=(Flip(),))
+    copies: tuple[Copy, ...] = ()
+
+    def copies_of(self, sets: int) -> tuple[Copy, ...]:
+        """The copies that are made where the training data are so many data sets."""
+        return tuple(copy for copy in self.copies if copy.when == "always" or sets == 1)
 
     @property
     def side(self) -> int:

@@ -18,10 +18,12 @@ Between = Callable[[int, Tensor], Tensor]
 
 class Backbone(Component):
     """``forward(inputs, select, between) -> Features``. ``select`` is None when every token is visible; ``between`` is None when
-    nothing acts between blocks. A backbone that cannot honour one of them refuses at assembly: see ``selects`` and ``taps``."""
+    nothing acts between blocks. A backbone that cannot honour one of them refuses at assembly: see ``selects`` and ``taps``.
+    ``patch``: side in pixels of the square that each token stands for, tokens in reading order; 0 where they stand for none."""
 
     selects: bool = False
     taps: bool = False
+    patch: int = 0
 
     def forward(self, inputs: Inputs, select: SelectTokens | None = None, between: Between | None = None) -> Features:
         raise NotImplementedError

@@ -26,6 +26,7 @@ class Site:
 
     labels: the classes of this run. image: side of the square input in pixels. widths: "pooled" -> E, "tokens" -> E,
     "expression" -> what the disentangler hands to the head. levels: (C, H, W) of each level, finest first. tokens: N.
+    patch: side in pixels of the square that a token stands for, in reading order; 0 where tokens stand for none.
     factors: classes of every factor that the training data labels. domains: how many the training data has.
     teachers: frozen methods of earlier stages, by the name the recipe gives them (one per data set where the stage says ``each``).
     normalise: mean and standard deviation of each channel, by which pictures in [0, 1] were normalised. backbones: see ``backbone``.
@@ -36,6 +37,7 @@ class Site:
     widths: Mapping[str, int] = field(default_factory=dict)
     levels: tuple[tuple[int, int, int], ...] = ()
     tokens: int = 0
+    patch: int = 0
     factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     domains: int = 1
     teachers: Mapping[str, tuple[Method, ...]] = field(default_factory=dict)

@@ -103,7 +103,8 @@ def describe_backbone(backbone: Backbone, site: Site) -> Site:
     if features.tokens is not None:
         widths["tokens"] = features.tokens.shape[2]
     levels = tuple((x.shape[1], x.shape[2], x.shape[3]) for x in features.levels)
-    return replace(site, widths=widths, levels=levels, tokens=0 if features.tokens is None else features.tokens.shape[1])
+    tokens = 0 if features.tokens is None else features.tokens.shape[1]
+    return replace(site, widths=widths, levels=levels, tokens=tokens, patch=backbone.patch)
 
 
 def check_slots(backbone: Backbone, masking: Masking, disentangler: Disentangler, site: Site) -> None:
@@ -122,7 +123,8 @@ def check_needs(slot: str, component: Component, site: Site, provided: frozenset
             raise AssemblyRefused(f"{slot} {_name(component)} needs {need}; what reaches it provides {there}")
         raise AssemblyRefused(
             f"{slot} {_name(component)} needs {need!r} from the training data, which has "
-            f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}"
+            f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}",
+            next=f'A stage of data = "auxiliary.{need}" has it' if need in ("factors", "parsing") else "",
         )
 
 

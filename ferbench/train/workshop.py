@@ -165,11 +165,16 @@ class Workshop:
 def without_weights(stage: Stage, slots: Collection[str] = SLOT_KINDS) -> Stage:
     """The same stage with these slots initialised at random: for shapes, and for weights that come from an artifact."""
     random: dict[str, Any] = {
-        slot: replace(chosen, config={**chosen.config, "weights": "random"})
+        slot: replace(chosen, config={key: "random" if is_weights(key) else value for key, value in chosen.config.items()})
         for slot, chosen in stage.slots().items()
-        if slot in slots and "weights" in chosen.config
+        if slot in slots
     }
     return replace(stage, **random)
+
+
+def is_weights(option: str) -> bool:
+    """Whether an option says what a network starts from: "weights", or "NAME_weights" for one of several."""
+    return option == "weights" or option.endswith("_weights")
 
 
 def job_key(facts: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -287,3 +287,32 @@ def test_batches_on_cuda_equal_those_on_the_cpu(faces, resident, prefetch):
     for a, b in zip(here, there, strict=True):
         torch.testing.assert_close(b.inputs.images.cpu(), a.inputs.images)
         assert torch.equal(b.row.cpu(), a.row) and torch.equal(b.expression.cpu(), a.expression)
+
+
+def test_copies_follow_the_faces_with_their_labels_and_a_domain_of_their_own() -> None:
+    from ferbench.data.views import Blur, Copy
+
+    blur = Copy((Blur(kernel=5, sigma=(1.0, 1.0)),), when="single-source")
+    view = replace(VIEW, copies=(blur,))
+    faces = Faces.from_sets([LAB], "train", SPACE, view)
+    plain, copied = Loader(faces, VIEW, 4, seed=7), Loader(faces, view, 4, seed=7)
+    one, two = next(plain.epoch(0)), next(copied.epoch(0))
+    n = len(one)
+    assert len(two) == 2 * n and torch.equal(two.inputs.images[:n], one.inputs.images)
+    assert two.domain.tolist() == [0] * n + [1] * n and two.row.tolist() == one.row.tolist() * 2
+    assert torch.equal(two.expression, one.expression.repeat(2))
+    there = two.inputs.images[:n]  # blurring is linear, so it may as well be done after the normalisation
+    taps = torch.exp(-0.5 * torch.arange(-2.0, 3) ** 2)
+    kernel = (taps / taps.sum()).outer(taps / taps.sum()).expand(3, 1, 5, 5)
+    naive = torch.nn.functional.conv2d(torch.nn.functional.pad(there, [2] * 4, mode="reflect"), kernel, groups=3)
+    torch.testing.assert_close(two.inputs.images[n:], naive, rtol=1e-4, atol=1e-4)
+    assert copied.looks is None and next(copied.test_batches())[0].images.shape[0] == len(faces)
+
+
+def test_a_copy_for_a_single_source_is_not_made_where_there_are_two() -> None:
+    from ferbench.data.views import Copy
+
+    view = replace(VIEW, copies=(Copy(when="single-source"),))
+    assert (len(view.copies_of(1)), len(view.copies_of(2))) == (1, 0)
+    faces = Faces.from_sets([LAB, WILD], "train", SPACE, view)
+    assert len(next(Loader(faces, view, 4, seed=0).epoch(0))) == 4

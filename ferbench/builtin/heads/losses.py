@@ -36,6 +36,15 @@ def rmse_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return torch.where(wrong, torch.where(wrong, square, 1.0).sqrt(), 0.0).mean()
 
 
+def reconstruction_loss(predicted: Tensor, target: Tensor, norm_pix: bool = False) -> Tensor:
+    """L_rec of MAE: mean over patches of the mean over their values of (predicted − target)². predicted, target: [B, M, P], the hidden
+    patches. norm_pix: each target patch less its mean, over √(its unbiased variance + 10⁻⁶). In float32. Scalar ≥ 0."""
+    truth = target.float()
+    if norm_pix:
+        truth = (truth - truth.mean(-1, keepdim=True)) / (truth.var(-1, keepdim=True) + 1e-6).sqrt()
+    return F.mse_loss(predicted.float(), truth)
+
+
 def _labelled(predicted: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Both in float32 with unknown entries set to 0, which entries are known [B, D], and how many per column (at least 1) [D]."""
     known = torch.isfinite(truth)

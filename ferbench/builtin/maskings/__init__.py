@@ -1,0 +1,1 @@
+"""What the encoder may see: the maskings that come with ferbench."""
