@@ -11,8 +11,8 @@ from ferbench.errors import DataError
 from ferbench.evaluation.metrics import Floats, Predictions, Score
 from ferbench.evaluation.statistics import RESAMPLES, interval, sample_counts
 
-METRICS = ("accuracy", "uar")
-"""What can be told over seeds: metrics that are means of right answers."""
+METRICS = ("accuracy", "uar", "macro_f1")
+"""What can be told over seeds: metrics that follow from how many samples were taken for what."""
 
 
 def repeated(targets: Sequence[Sequence[Predictions]], metric: str, seed: int) -> Score:
@@ -32,18 +32,21 @@ def _values(runs: Sequence[Predictions], metric: str, seed: int | None) -> Float
     for other in runs[1:]:
         if other.ids != first.ids or not np.array_equal(other.labels, first.labels):
             raise DataError("the runs were not scored on the same samples", next="Score them on one copy of the target")
-    right = np.stack([run.covered & (run.predicted == run.labels) for run in runs], axis=1).astype(np.float64)  # [N, S]
     groups = _groups(first, metric)  # [N, G]
-    terms = np.concatenate([groups, *(groups * right[:, [s]] for s in range(len(runs)))], axis=1)
-    counts = [np.ones((1, len(right)))] if seed is None else sample_counts(len(right), seed, RESAMPLES)
-    sums = np.concatenate([some @ terms for some in counts]).reshape(-1, 1 + len(runs), groups.shape[1])  # [R, 1 + S, G]
+    right = [groups * (run.covered & (run.predicted == run.labels))[:, None] for run in runs]
+    called = [(run.predicted[:, None] == np.unique(first.labels)[None]) * 1.0 for run in runs] if metric == "macro_f1" else []
+    terms = np.concatenate([groups, *right, *called], axis=1)
+    counts = [np.ones((1, len(first)))] if seed is None else sample_counts(len(first), seed, RESAMPLES)
+    sums = np.concatenate([some @ terms for some in counts]).reshape(-1, 1 + len(right) + len(called), groups.shape[1])
+    there, hits, said = np.split(sums, [1, 1 + len(right)], axis=1)  # [R, 1, G], [R, S, G], [R, S, G] or none
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = np.nanmean(sums[:, 1:] / sums[:, :1], axis=2)
+        each = 2 * hits / (there + said) if called else hits / there
+        found: Floats = np.nanmean(np.where(there > 0, each, np.nan), axis=2)
     return found
 
 
 def _groups(predictions: Predictions, metric: str) -> NDArray[np.float64]:
-    """Which samples are averaged together: all for accuracy, those of each class there is for UAR."""
+    """Which samples are averaged together: all for accuracy, those of each class there is for UAR and macro-F1."""
     if metric == "accuracy":
         return np.ones((len(predictions), 1))
     members: NDArray[np.bool_] = predictions.labels[:, None] == np.unique(predictions.labels)[None]
