@@ -56,11 +56,12 @@ def lay(
         if variant not in variants:
             raise UnknownName("variant", variant, variants, where=where)
         merge(base, {key: value for key, value in variants[variant].items() if key not in ("table", "note")})
+    out = [name for name, table in base.get("stage", {}).items() if table is False]
     if chosen == "paper" or chosen not in presets or presets[chosen].get("for_source", True):
         for source in sources:
             merge(base, for_source.get(source, for_source.get("default", {})))
-    if isinstance(base.get("stage"), Mapping):
-        base["stage"] = {name: table for name, table in base["stage"].items() if table is not False}
+    for name in out:  # what is said of a source does not bring a stage back
+        del base["stage"][name]
     return base, note
 
 
