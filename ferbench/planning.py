@@ -191,7 +191,8 @@ def _check_source(facts: Facts, labels: LabelSpace) -> None:
     missing = [str(c) for c in labels.classes if not train.get(str(c))]
     if missing:
         fits = [name for name, space in LABEL_SPACES.items() if all(train.get(str(c)) for c in space.classes)]
-        hint = f"--set labels={max(fits, key=lambda name: len(LABEL_SPACES[name]))} fits" if fits else "No label space of ferbench fits"
+        largest = max(fits, key=lambda name: len(LABEL_SPACES[name]), default="")
+        hint = f"--set labels={largest} fits" if fits else "No label space of ferbench fits"
         if len(missing) == len(labels):
             next_ = hint if fits else f"Its splits: {', '.join(facts.counts) or 'none'}"
             raise DataError(f"has no training image of {labels.name}", where=facts.name, next=next_)
