@@ -46,8 +46,8 @@ SMALL: dict[str, dict[str, Any]] = {
 CHOOSES = ("made.half", "random", "esgm.attention", "esgm.marlin")
 """Maskings that choose tokens."""
 
-TIED = {"emotic.fusion": "emotic.two_views"}
-"""Disentanglers that stand behind one backbone alone, which the message of any other names."""
+TIED: dict[str, tuple[str, dict[str, Any]]] = {"emotic.fusion": ("emotic.two_views", {"tokens": 1, "heads": 1})}
+"""Disentanglers that stand behind one backbone alone, which the message of any other names; options that fit any width."""
 
 
 def built_once(spec: Spec) -> Spec:
@@ -168,7 +168,8 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
 def test_a_part_that_is_tied_to_a_backbone_names_it(disentangler: str, kind: str) -> None:
     if disentangler not in REGISTRY.specs["disentanglers"]:
         pytest.skip(f"the plugin of {disentangler} is not installed")
-    assert f"backbone={TIED[disentangler]}" in takes_a_step(stage_of(BACKBONES[kind], "none", disentangler, "linear", {}))
+    backbone, options = TIED[disentangler]
+    assert f"backbone={backbone}" in takes_a_step(stage_of(BACKBONES[kind], "none", disentangler, "linear", options))
 
 
 @pytest.mark.parametrize("disentangler", OPTIONS)
