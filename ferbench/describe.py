@@ -65,6 +65,7 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
         "variant": plan.recipe.variant,
         "labels": [str(c) for c in plan.labels.classes],
         "selection": plan.recipe.selection,
+        "smooth": None if plan.recipe.smooth is None else plan.recipe.smooth.window,
         "sources": [f.name for f in plan.sources],
         "targets": [
             {"name": t.facts.name, "split": t.split, "role": t.role, "images": t.facts.images(t.split, plan.labels),
@@ -91,6 +92,10 @@ def lines(told: dict[str, Any]) -> list[str]:
     out: list[str] = [
         f"{told['method']} (preset {told['preset']}{variant}): {len(told['labels'])} classes, selection {told['selection']}"
     ]
+    if told["smooth"] is not None:
+        out.append(
+            f"  probabilities of a video's frames are averaged over {told['smooth']} frames; stills are scored as they are"
+        )
     if told["preset_note"]:
         out.append(f"  {told['preset_note']}")
     for stage in told["stages"]:

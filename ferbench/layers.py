@@ -15,7 +15,9 @@ from ferbench.errors import FerbenchError, RecipeError, UnknownName
 from ferbench.plugins import Registry
 
 SLOT_KINDS = {"backbone": "backbones", "masking": "maskings", "disentangler": "disentanglers", "head": "heads"}
-TOP_SETTINGS = ("labels", "selection")
+TOP_SETTINGS = ("labels", "selection", "smooth")
+_TABLES = ("smooth",)
+"""Of these, the ones that are tables."""
 _WHOLE = ("load", "losses", "critics", "teachers")
 """Tables of a stage whose keys hold dots of their own: what follows the table's name is one key."""
 
@@ -54,9 +56,12 @@ def lay(
         if variant not in variants:
             raise UnknownName("variant", variant, variants, where=where)
         merge(base, {key: value for key, value in variants[variant].items() if key not in ("table", "note")})
+    out = [name for name, table in base.get("stage", {}).items() if table is False]
     if chosen == "paper" or chosen not in presets or presets[chosen].get("for_source", True):
         for source in sources:
             merge(base, for_source.get(source, for_source.get("default", {})))
+    for name in out:  # what is said of a source does not bring a stage back
+        del base["stage"][name]
     return base, note
 
 
@@ -91,8 +96,8 @@ def find(base: Mapping[str, Any], setting: str, stage_keys: Collection[str]) -> 
         stage, path = first, rest
     elif first in stage_keys:
         stage, path = stages[-1], [first, *rest]
-    elif first in TOP_SETTINGS and not rest:
-        return Setting(None, (first,), text.strip())
+    elif first in TOP_SETTINGS and (first in _TABLES or not rest):
+        return Setting(None, (first, *rest), literal(text.strip()) if first in _TABLES else text.strip())
     else:
         raise UnknownName(
             "setting", first, {*stages, *stage_keys, *TOP_SETTINGS}, where=f"--set {setting}",
@@ -108,12 +113,9 @@ def find(base: Mapping[str, Any], setting: str, stage_keys: Collection[str]) -> 
 def put(base: dict[str, Any], setting: Setting) -> None:
     """Lay one setting over everything else."""
     value: Any = setting.value
-    if setting.stage is None:
-        base[setting.path[0]] = value
-        return
     for part in reversed(setting.path):
         value = {part: value}
-    merge(base["stage"][setting.stage], value)
+    merge(base if setting.stage is None else base["stage"][setting.stage], value)
 
 
 def literal(text: str) -> Any:

@@ -37,7 +37,7 @@ def _let_go(table: dict[str, Any], slot: str, old: str, use: str, registry: Regi
         del load[path]
     if "frozen" in table:
         table["frozen"] = [path for path in _listed(table["frozen"]) if not _inside(path, slot)]
-    groups = table.get("optimiser", {}).get("slots", {})
+    groups = table.get("optimiser", {}).get("slots") or {}
     for path in [path for path in groups if path.startswith(f"{slot}.")]:
         del groups[path]
 
@@ -87,7 +87,7 @@ def _bring(
     _add(table, "teachers", {name: renamed[source] for name, source in teachers.items()})
     frozen = [path for path in _listed(there.get("frozen", ())) if _inside(path, slot)]
     table["frozen"] = list(dict.fromkeys([*_listed(table.get("frozen", ())), *frozen]))
-    groups = {path: g for path, g in there.get("optimiser", {}).get("slots", {}).items() if path.startswith(f"{slot}.")}
+    groups = {path: g for path, g in (there.get("optimiser", {}).get("slots") or {}).items() if path.startswith(f"{slot}.")}
     if groups:
         merge(table, {"optimiser": {"slots": groups}})
 

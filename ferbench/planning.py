@@ -165,7 +165,21 @@ def _told(plan: Plan) -> list[str]:
         for facts in plan.datasets().values()
         if facts.about
     ]
-    return [*dict.fromkeys(marks), *said]
+    lacks = [(target, sorted(_absent(target, plan.labels))) for target in plan.targets]
+    fewer = [
+        f"{target.facts.name}@{target.split} has no image of {', '.join(absent)}: scored on the other {len(plan.labels) - len(absent)} "
+        f"of {len(plan.labels)} classes"
+        for target, absent in lacks
+        if absent
+    ]
+    return [*dict.fromkeys(marks), *fewer, *said]
+
+
+def _absent(target: Target, labels: LabelSpace) -> set[str]:
+    """Classes that the split to be scored has no image of."""
+    counts = target.facts.counts
+    chosen = counts.values() if target.split == "all" else [counts.get(target.split, {})]
+    return {str(c) for c in labels.classes} - {name for by in chosen for name, n in by.items() if n}
 
 
 def _check_source(facts: Facts, labels: LabelSpace) -> None:
@@ -177,7 +191,8 @@ def _check_source(facts: Facts, labels: LabelSpace) -> None:
     missing = [str(c) for c in labels.classes if not train.get(str(c))]
     if missing:
         fits = [name for name, space in LABEL_SPACES.items() if all(train.get(str(c)) for c in space.classes)]
-        hint = f"--set labels={fits[0]} fits" if fits else "No label space of ferbench fits"
+        largest = max(fits, key=lambda name: len(LABEL_SPACES[name]), default="")
+        hint = f"--set labels={largest} fits" if fits else "No label space of ferbench fits"
         if len(missing) == len(labels):
             next_ = hint if fits else f"Its splits: {', '.join(facts.counts) or 'none'}"
             raise DataError(f"has no training image of {labels.name}", where=facts.name, next=next_)

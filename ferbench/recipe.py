@@ -1,8 +1,8 @@
 """A recipe: TOML → stages of slots, with presets, variants and settings laid over it. Every error names file and key. No torch.
 
 Layers, each over the last: the recipe itself (the paper's settings), ``preset``, ``variant``, ``for_source`` (what the paper says of
-that source), parts that ``--set`` names, ``--weights``, ``--set``. In ``losses``, ``critics``, ``teachers``, ``load`` and
-``optimiser.slots`` the value ``false`` takes out an entry of an earlier layer.
+that source), parts that ``--set`` names, ``--weights``, ``--set``. In ``stage``, ``losses``, ``critics``, ``teachers``, ``load`` and
+``optimiser.slots`` the value ``false`` takes out an entry of an earlier layer, and ``smooth = false`` the smoothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from ferbench.data.views import OPS, Copy, View
+from ferbench.data.views import View
 from ferbench.errors import RecipeError, UnknownName
 from ferbench.layers import SLOT_KINDS, coerce, find, lay, put, set_weights
 from ferbench.mixing import exchange
 from ferbench.plugins import Registry
 from ferbench.schema import LABEL_SPACES
+from ferbench.showing import view_of
 
 ROLES = ("source.train", "auxiliary.factors", "auxiliary.parsing", "auxiliary.faces")
 _STRICT = ConfigDict(extra="forbid")
@@ -104,8 +105,20 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Smooth:
+    """How a target whose samples are frames of videos is scored: probabilities averaged over ``window`` frames, centred."""
+
+    __pydantic_config__ = _STRICT
+    window: int = 50
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise RecipeError(f"window is {self.window}; it counts frames, so at least 1, or smooth = false")
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A resolved recipe: nothing in it is left to a default elsewhere."""
+    """A resolved recipe: nothing in it is left to a default elsewhere. smooth: None scores every frame by itself."""
 
     name: str
     summary: str
@@ -116,6 +129,7 @@ class Recipe:
     labels: str
     selection: Literal["last", "source-val"]
     approximate: bool
+    smooth: Smooth | None
     stages: tuple[Stage, ...]
 
     @property
@@ -135,6 +149,7 @@ _TOP = {
     "preset",
     "labels",
     "selection",
+    "smooth",
     "stage",
     "variant",
     "for_source",
@@ -175,6 +190,7 @@ def resolve(
         labels=_label_space(base.get("labels", "basic7"), where),
         selection=_one_of(base.get("selection", "last"), ("last", "source-val"), f"{where}, selection"),
         approximate=bool(base.get("approximate", False)),
+        smooth=_smooth(base.get("smooth", False), f"{where}, smooth"),
         stages=_stages(base["stage"], registry, where),
     )
 
@@ -227,12 +243,7 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
         if slot in ("backbone", "head") and given.get("use", "none") == "none":
             raise RecipeError(f"no {slot}", where=where, next=f'Add {slot} = {{use = "…"}}; see: ferbench list {kind}')
         table[slot] = _slot(dict(given), kind, registry, f"{where}.{slot}")
-    view = dict(table.get("view", {}))
-    if "augment" in view:
-        view["augment"] = _ops(view["augment"], f"{where}.view.augment")
-    if "copies" in view:
-        view["copies"] = [_copy(given, f"{where}.view.copies") for given in _listed(view["copies"])]
-    table["view"] = coerce(View, view, f"{where}.view")
+    table["view"] = view_of(table.get("view", {}), f"{where}.view")
     stage: Stage = coerce(Stage, {"name": name, **table}, where)
     if stage.exclude_target and stage.data == "source.train":
         raise RecipeError("the sources stay; auxiliary data can be left out", where=f"{where}.exclude_target")
@@ -240,38 +251,17 @@ def _stage(name: str, table: dict[str, Any], registry: Registry, where: str) -> 
 
 
 def _take_out(table: dict[str, Any]) -> None:
-    """Entries that a later layer set to false leave the tables whose keys a recipe makes up: a part that is off needs none."""
+    """Entries that a later layer set to false leave the tables whose keys a recipe makes up (a part that is off needs none), and so
+    do all of a table that is itself set to false."""
     optimiser = dict(table.get("optimiser", {}))
     for place, keys in ((table, ("losses", "critics", "teachers", "load")), (optimiser, ("slots",))):
         for key in keys:
-            if isinstance(place.get(key), Mapping):
+            if place.get(key) is False:
+                place[key] = {}
+            elif isinstance(place.get(key), Mapping):
                 place[key] = {name: value for name, value in place[key].items() if value is not False}
     if optimiser:
         table["optimiser"] = optimiser
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _copy(given: Any, where: str) -> Any:
-    """A copy from a table, or from the name of its one op."""
-    table = dict(given) if isinstance(given, Mapping) else {"augment": given}
-    if "augment" in table:
-        table["augment"] = _ops(table["augment"], f"{where}.augment")
-    return coerce(Copy, table, where)
-
-
-def _ops(given: Any, where: str) -> list[Any]:
-    ops = given if isinstance(given, list | tuple) else str(given).split(",")
-    return [_op(op, where) for op in ops if op]
-
-
-def _op(op: Any, where: str) -> Any:
-    given = {"op": op} if isinstance(op, str) else dict(op)
-    if given.get("op") not in OPS:
-        raise UnknownName("augmentation", str(given.get("op")), OPS, where=where)
-    return coerce(OPS[given["op"]], given, where)
 
 
 def _slot(given: dict[str, Any], kind: str, registry: Registry, where: str) -> Slot:
@@ -291,6 +281,15 @@ def _label_space(name: Any, where: str) -> str:
     if name not in LABEL_SPACES:
         raise UnknownName("label space", str(name), LABEL_SPACES, where=f"{where}, labels")
     return str(name)
+
+
+def _smooth(given: Any, where: str) -> Smooth | None:
+    if given is False or given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"{given!r}; allowed: false, or a table", where=where, next="smooth = {window = 50}")
+    found: Smooth = coerce(Smooth, given, where)
+    return found
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], where: str) -> Any:

@@ -12,27 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ferbench.data.augment import check
-from ferbench.data.loader import Faces, Loader
+from ferbench.data.loader import Faces
 from ferbench.data.prepared import PreparedSet, open_set
 from ferbench.errors import DataError
 from ferbench.evaluation.metrics import measure
 from ferbench.evaluation.predict import predict
-from ferbench.evaluation.selection import EpochScore, oracle
-from ferbench.evaluation.statistics import seed_of, summarise
 from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
-from ferbench.planning import Job, Plan, Target, stage_dict
+from ferbench.planning import Job, Plan, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.recording import data_uses, make_record, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
-from ferbench.results.predictions import by_id, write_predictions
-from ferbench.results.store import RunFolder, folder_lock, predictions_name
+from ferbench.results.store import RunFolder, folder_lock
+from ferbench.scoring import evaluate, loader_of
 from ferbench.train.artifacts import Artifact, ArtifactStore
 from ferbench.train.loop import Loop
 from ferbench.train.rehearsal import rehearse
@@ -75,7 +71,7 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
         shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
         artifacts = _train(plan, shop, sets, machine, reporter)
         trained = time.monotonic()
-        results = _evaluate(plan, shop, sets, machine, reporter, artifacts, folder, run_id) if machine.rank == 0 else []
+        results = evaluate(plan, shop, sets, machine, reporter, artifacts, folder, run_id) if machine.rank == 0 else []
         times = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - began, 1),
@@ -171,7 +167,7 @@ def _train(
             unlabelled=stage.data != "source.train",
             maps=views_of(job.offers),
         )
-        batches = _loader(faces, stage, order.seed, machine)
+        batches = loader_of(faces, stage, order.seed, machine)
         score = _validation(plan, parts, stage, machine) if stage is plan.recipe.deployed else None
         reporter.say(
             f"Stage {order.label}: {len(faces)} images, {stage.epochs} epochs of {batches.steps} steps, batch {stage.batch}, "
@@ -187,18 +183,12 @@ def _train(
     return done
 
 
-def _loader(faces: Faces, stage: Stage, seed: int, machine: Machine) -> Loader:
-    return Loader(
-        faces, stage.view, stage.batch, seed, machine.device, machine.rank, machine.world, stage.oversample, channels_last=True
-    )
-
-
 def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Machine) -> Callable[[Method], float] | None:
     """UAR on source.val, for the selection rule that uses it."""
     if plan.recipe.selection != "source-val":
         return None
     faces = Faces.from_sets(parts, "holdout", plan.labels, stage.view)
-    loader = _loader(faces, stage, 0, machine)
+    loader = loader_of(faces, stage, 0, machine)
     names = tuple(str(c) for c in plan.labels.classes)
 
     def score(method: Method) -> float:
@@ -208,67 +198,6 @@ def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Mac
         return measure(forecast.predictions(names, faces.ids, faces.expression))["uar"]
 
     return score
-
-
-def _evaluate(
-    plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter,
-    artifacts: Mapping[str, tuple[Artifact, bool]], folder: RunFolder, run_id: str,
-) -> list[rec.Result]:  # fmt: skip
-    """One pass over each target serves every metric; the oracle, when asked for, takes one pass per epoch and is never ranked."""
-    order = shop.orders[-1]
-    method = shop.trained(order)
-    selected = artifacts[order.label][0].selected_epoch
-    results = []
-    with reporter.task("evaluate", len(plan.targets)):
-        for number, target in enumerate(plan.targets):
-            opened = sets[target.facts.name]
-            results.append(_score(plan, target, opened, method, machine, folder, run_id, plan.recipe.selection, selected))
-            if plan.request.oracle:
-                best, epoch = _oracle(plan, shop, target, opened, machine)
-                results.append(_score(plan, target, opened, best, machine, folder, run_id, "oracle", epoch))
-            reporter.advance(number + 1, len(plan.targets), target.facts.name)
-    return results
-
-
-def _predictions(plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine) -> Any:
-    """Predictions for every labelled sample of the split; the unreadable ones stay in, as not covered."""
-    stage = plan.recipe.deployed
-    names = tuple(str(c) for c in plan.labels.classes)
-    rows = opened.rows(target.split)
-    rows = rows[opened.expressions(plan.labels)[rows] >= 0]
-    faces = Faces.from_sets([opened], target.split, plan.labels, stage.view)
-    forecast = predict(machine.forward(method), _loader(faces, stage, 0, machine).test_batches())
-    forecast = replace(forecast, rows=np.searchsorted(rows, faces.rows[0])[forecast.rows])  # place among all, readable or not
-    ids = [opened.ids[row] for row in rows.tolist()]
-    return forecast.predictions(names, ids, opened.expressions(plan.labels)[rows], opened.affect[rows])
-
-
-def _score(
-    plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, run_id: str,
-    selection: str, epoch: int,
-) -> rec.Result:  # fmt: skip
-    predictions = by_id(
-        _predictions(plan, target, opened, method, machine)
-    )  # as stored: intervals are resamples of rows in order
-    file = predictions_name(target.facts.name, target.split, selection)
-    sha = write_predictions(folder.path / file, predictions)
-    summary = summarise(predictions, seed_of(run_id, target.facts.name, target.split, selection))
-    role: Any = target.role
-    return rec.Result.of(
-        summary, rec.PredictionsFile(file=file, sha256=sha), target=target.facts.name, split=target.split, role=role,
-        selection=selection, epoch=epoch,
-    )  # fmt: skip
-
-
-def _oracle(plan: Plan, shop: Workshop, target: Target, opened: PreparedSet, machine: Machine) -> tuple[Method, int]:
-    """The epoch that scores best on the target itself: what choosing on the test set is worth. Never ranked."""
-    order = shop.orders[-1]
-    scores = []
-    for epoch in range(order.stage.epochs):
-        found = measure(_predictions(plan, target, opened, shop.snapshot(order, epoch), machine))
-        scores.append(EpochScore(epoch, target=found["uar"]))
-    best = oracle(scores)
-    return shop.snapshot(order, best), best
 
 
 def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:

@@ -145,7 +145,8 @@ class DatasetSpec(Spec):
     owner gives no splits, ``{"train": {"all": 3162}}`` where only the total is known; only marks "A" and "B" may fail a set.
     ``argument``: what follows the colon in ``folder:DIR``, empty when nothing may; a path, unless ``argument_is_path`` is
     false: then a name that the reader fetches. ``partitions``: other ways to split the set, used as ``NAME@PARTITION``:
-    name -> the rule in words (the reader makes them).
+    name -> the rule in words (the reader makes them). ``framewise``: samples with a video and a frame number are labelled one by
+    one, so that neighbours in time may be averaged; not the few frames that stand for a whole sequence.
     """
 
     kind: str = "real"
@@ -163,6 +164,7 @@ class DatasetSpec(Spec):
     argument_is_path: bool = True
     auxiliary: bool = False
     partitions: Mapping[str, str] = field(default_factory=dict)
+    framewise: bool = False
 
 
 def canonical(value: Any, indent: int | None = None) -> str:

@@ -11,7 +11,7 @@ import pytest
 from ferbench.errors import FerbenchError, RecipeError, UnknownName
 from ferbench.layers import coerce, literal
 from ferbench.plugins import Registry
-from ferbench.recipe import Recipe, resolve
+from ferbench.recipe import Recipe, Smooth, resolve
 from ferbench.schema import Spec
 
 
@@ -147,6 +147,25 @@ def test_false_takes_an_entry_of_an_earlier_layer_out() -> None:
     assert back.losses == {"ce": 2.0} and set(back.optimiser.slots) == {"head", "backbone"}
 
 
+def test_false_takes_a_stage_out_and_a_whole_table() -> None:
+    raw = copy.deepcopy(RAW)
+    raw["variant"]["early"] = {"stage": {"last": False}}
+    raw["stage"]["last"]["optimiser"]["slots"] = {"head": {"lr": 1.0}}
+    raw["preset"]["quick"]["stage"]["last"]["optimiser"] = {"slots": False}
+    assert [stage.name for stage in made(raw=raw, variant="early").stages] == ["first"]
+    assert [stage.name for stage in made(raw=raw, variant="early", preset="quick", sources=["rafdb"]).stages] == ["first"]
+    assert made(raw=raw, preset="quick").deployed.optimiser.slots == {}
+    with pytest.raises(UnknownName, match="no setting 'last'"):
+        made("last.epochs=3", raw=raw, variant="early")
+
+
+def test_smoothing_is_off_until_a_recipe_or_a_setting_asks_for_it() -> None:
+    raw = {**RAW, "smooth": {"window": 50}}
+    assert made().smooth is None and made("smooth.window=9").smooth == Smooth(9)
+    assert made(raw=raw).smooth == Smooth(50) and made("smooth=false", raw=raw).smooth is None
+    assert made("smooth=false", "smooth.window=9", raw=raw).smooth == Smooth(9)
+
+
 def test_a_stage_that_nothing_rests_on_any_more_is_not_trained() -> None:
     assert [stage.name for stage in made().stages] == ["first", "last"]
     assert [stage.name for stage in made("teachers.t=false").stages] == ["last"]
@@ -229,6 +248,9 @@ BAD_SETTINGS = {
     "backbone=tow": ("--set backbone=tow", "no backbone 'tow'. Did you mean 'two'"),
     "backbone=none": ("made.toml, stage.last", "no backbone"),
     "head=none": ("made.toml, stage.last", "no head"),
+    "smooth.window=0": ("made.toml, smooth", "window is 0; it counts frames, so at least 1"),
+    "smooth.windo=5": ("made.toml, smooth", "no option 'windo'. Did you mean 'window'"),
+    "smooth=5": ("made.toml, smooth", "5; allowed: false, or a table. smooth = {window = 50}"),
     "head=bare": ("", ""),
     "head.betas=0.5": ("made.toml, stage.last.head.betas", ""),
     "masking.width=3": ("made.toml, stage.last.masking", "'none' has no options, and 'width' was given"),

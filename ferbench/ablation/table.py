@@ -11,7 +11,7 @@ from ferbench.ablation.work import Done, Outcome
 from ferbench.evaluation.metrics import Predictions, Score
 from ferbench.evaluation.repeats import repeated
 from ferbench.evaluation.statistics import seed_of
-from ferbench.results.predictions import read_predictions
+from ferbench.results.predictions import read_scored
 from ferbench.results.record import Result
 
 MEAN = "mean of targets"
@@ -62,7 +62,7 @@ def _read(run: Done, like: Result) -> Predictions:
         for result in run.record.results
         if (result.target, result.split, result.selection) == (like.target, like.split, like.selection)
     )
-    return read_predictions(run.folder / same.predictions.file)
+    return read_scored(run.folder, same)
 
 
 def _leading(measured: dict[str, Score]) -> str:

@@ -32,7 +32,9 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="For every row, over its own settings.")
 @click.option("--seeds", default="0", show_default=True, callback=_numbers, help="Each row is run once per seed.")
 @click.option("--weights", help="Initial weights of the backbones, as of: ferbench run.")
-@click.option("--metric", type=click.Choice(("accuracy", "uar")), default="accuracy", show_default=True)
+@click.option(
+    "--metric", type=click.Choice(("accuracy", "uar", "macro_f1")), help="Default: what the table prints, else accuracy."
+)
 @click.option("--device", default="auto", show_default=True)
 @click.option("--dtype", default="auto", show_default=True)
 @click.option("--compile", "compile_", is_flag=True, help="Use torch.compile.")
@@ -41,7 +43,7 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), show_default=True)
 def command(
     method: str | None, wanted: tuple[str, ...], rows: tuple[str, ...], axes: tuple[str, ...], seeds: tuple[int, ...],
-    metric: str, dry_run: bool, as_json: bool, compile_: bool, **given: Any,
+    metric: str | None, dry_run: bool, as_json: bool, compile_: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Run the rows of a paper's tables, or cross parts of different papers; print measured beside printed.
 
@@ -68,7 +70,14 @@ def command(
             reporter.say(f"{one.row.name}: skipped: {one.reason}")
     with reporter.interruptible():
         outcomes = work(decided, registry, reporter)
-    _conclude(outcomes, request, metric, as_json)
+    _conclude(outcomes, request, metric or _of_paper(chosen), as_json)
+
+
+def _of_paper(rows: tuple[Any, ...]) -> str:
+    """The first metric printed for these rows that can be told over seeds."""
+    from ferbench.evaluation.repeats import METRICS
+
+    return next((printed.metric for row in rows for printed in row.printed if printed.metric in METRICS), "accuracy")
 
 
 def _no_method() -> str:

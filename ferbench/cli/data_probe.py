@@ -19,13 +19,13 @@ def command(run: Path, as_json: bool) -> None:
     than their reader takes them to be. Needs no pictures.
     """
     from ferbench.evaluation.probe import probe
-    from ferbench.results.predictions import read_predictions
+    from ferbench.results.predictions import read_scored
     from ferbench.results.record import read_record
     from ferbench.results.store import locate
 
     folder = locate(run)
     record = read_record(folder.record)
-    found = probe([read_predictions(folder.path / result.predictions.file) for result in record.results])
+    found = probe([read_scored(folder.path, result) for result in record.results])
     probed = list(zip(record.results, found, strict=True))
     if as_json:
         told = [

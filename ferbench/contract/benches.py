@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ferbench.errors import AssemblyRefused, RecipeError
 from ferbench.flow import Batch, Progress
-from ferbench.layers import SLOT_KINDS
+from ferbench.layers import SLOT_KINDS, lay
 from ferbench.method.compose import Method
 from ferbench.plugins import KINDS, RecipeFile, Registry
 from ferbench.recipe import Recipe, Slot, Stage, resolve
@@ -75,7 +75,8 @@ def workshop(recipe: Recipe, registry: Registry) -> Workshop:
 
 def small(file: RecipeFile, registry: Registry, preset: str, variant: str | None, side: int) -> Recipe:
     """The recipe with every stage's pictures ``side`` pixels wide."""
-    settings = [f"{stage}.view.{what}" for stage in file.raw.get("stage", {}) for what in (f"resize={side}", "crop=0")]
+    laid, _ = lay(file.raw, where=file.path.name, preset=preset, variant=variant)
+    settings = [f"{stage}.view.{what}" for stage in laid.get("stage", {}) for what in (f"resize={side}", "crop=0")]
     return resolve(file.raw, registry, where=file.path.name, preset=preset, variant=variant, settings=settings)
 
 

@@ -34,7 +34,8 @@ class Predictions:
 
     classes: K names. ids: [N]. labels: [N] in [0, K). covered: [N]. probabilities: float32 [N, K], NaN where not covered.
     affect: float32 [N, 2] valence and arousal as labelled, NaN unknown; affect_predicted: the same as predicted, NaN where not
-    covered; both None when the target or the head has none.
+    covered; both None when the target or the head has none. video: [N] names, "" for a sample of no video; frame: [N] int64, its
+    number there; both None where no sample is one of several frames that are labelled one by one.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +45,8 @@ class Predictions:
     probabilities: NDArray[np.float32]
     affect: NDArray[np.float32] | None = None
     affect_predicted: NDArray[np.float32] | None = None
+    video: tuple[str, ...] | None = None
+    frame: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -34,8 +34,10 @@ class Forecast:
         ids: Sequence[str],
         labels: NDArray[np.integer],
         affect: NDArray[np.floating] | None = None,
+        frames: tuple[tuple[str, ...], NDArray[np.int64]] | None = None,
     ) -> Predictions:
-        """Joins the forecast with the samples it is about: ids [N], labels [N] in [0, K), affect [N, 2] as labelled.
+        """Joins the forecast with the samples it is about: ids [N], labels [N] in [0, K), affect [N, 2] as labelled; frames: video
+        [N] and number [N], of samples that are frames of videos.
 
         Row i of the data is ids[i]; a sample whose row is not in the forecast is not covered. Raises DataError for a row that no
         sample has.
@@ -54,7 +56,16 @@ class Forecast:
             felt = np.full((n, 2), np.nan, dtype=np.float32)
             felt[self.rows] = self.affect
         labelled = None if felt is None else np.asarray(affect, dtype=np.float32)
-        return Predictions(tuple(classes), tuple(ids), np.asarray(labels, dtype=np.int64), covered, said, labelled, felt)
+        return Predictions(
+            tuple(classes),
+            tuple(ids),
+            np.asarray(labels, dtype=np.int64),
+            covered,
+            said,
+            labelled,
+            felt,
+            *(frames or (None, None)),
+        )
 
 
 def predict(forward: Forward, batches: Iterable[tuple[Inputs, NDArray[np.int64]]]) -> Forecast:

@@ -1,8 +1,9 @@
 """Predictions as a file: parquet, a row per sample, the same rows always the same bytes. No torch.
 
 Columns: id (string, ascending, unique), label (int8), covered (bool), p0…p{K-1} (float32, null where not covered); where there is
-affect, valence, arousal (null unknown), valence_predicted, arousal_predicted (null where not covered). The names of the classes
-stand in the file's metadata, in the order of the columns.
+affect, valence, arousal (null unknown), valence_predicted, arousal_predicted (null where not covered); of frames of videos, video and
+frame (null for a still). Probabilities are those of each sample by itself, never smoothed. The names of the classes stand in the
+file's metadata, in the order of the columns.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 
 from ferbench.errors import VerificationFailed
 from ferbench.evaluation.metrics import Predictions
+from ferbench.evaluation.smoothing import as_scored
 from ferbench.files import write_atomic
+from ferbench.results.record import Result
 
 pa: Any = pyarrow  # no type stubs
 pq: Any = pyarrow.parquet
@@ -28,6 +31,7 @@ TOLERANCE = 1e-3
 """How far a sample's probabilities may be from summing to one."""
 
 _AFFECT = ("valence", "arousal")
+_MOVING = ["video", "frame"]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> str:
@@ -51,6 +55,11 @@ def read_predictions(path: Path) -> Predictions:
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise VerificationFailed(f"not a readable predictions file ({reason})", where=str(path)) from error
+
+
+def read_scored(folder: Path, result: Result) -> Predictions:
+    """What a result's metrics are taken of: the predictions stored under the run's ``folder``, smoothed where the result is."""
+    return as_scored(read_predictions(folder / result.predictions.file), result.window)
 
 
 def faults(predictions: Predictions) -> list[tuple[str, str]]:
@@ -88,6 +97,10 @@ def to_parquet(predictions: Predictions) -> bytes:
     if predictions.affect is not None and predictions.affect_predicted is not None:
         columns |= {name: _nullable(predictions.affect[:, i]) for i, name in enumerate(_AFFECT)}
         columns |= {f"{name}_predicted": _nullable(predictions.affect_predicted[:, i]) for i, name in enumerate(_AFFECT)}
+    if predictions.video is not None and predictions.frame is not None:
+        still = np.array([not name for name in predictions.video])
+        columns["video"] = pa.array([name or None for name in predictions.video], pa.string())
+        columns["frame"] = pa.array(predictions.frame, pa.int64(), mask=still)
     table = pa.table(columns).replace_schema_metadata({"ferbench.classes": json.dumps(predictions.classes)})
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -112,11 +125,14 @@ def from_parquet(content: bytes) -> Predictions:
     classes = tuple(json.loads((table.schema.metadata or {})[b"ferbench.classes"]))
     wanted = ["id", "label", "covered", *(f"p{i}" for i in range(len(classes)))]
     felt = [*_AFFECT, *(f"{name}_predicted" for name in _AFFECT)]
-    if table.column_names not in (wanted, wanted + felt):
+    if table.column_names not in (wanted, wanted + felt, wanted + _MOVING, wanted + felt + _MOVING):
         raise ValueError(f"columns {', '.join(table.column_names)}; wanted {', '.join(wanted)}")
-    affect = affect_predicted = None
-    if len(table.column_names) > len(wanted):
+    affect = affect_predicted = video = frame = None
+    if felt[0] in table.column_names:
         affect, affect_predicted = _matrix(table, felt[:2]), _matrix(table, felt[2:])
+    if "video" in table.column_names:
+        video = tuple(name or "" for name in table["video"].to_pylist())
+        frame = table["frame"].fill_null(0).to_numpy().astype(np.int64)
     return Predictions(
         classes=classes,
         ids=tuple(table["id"].to_pylist()),
@@ -125,6 +141,8 @@ def from_parquet(content: bytes) -> Predictions:
         probabilities=_matrix(table, wanted[3:]),
         affect=affect,
         affect_predicted=affect_predicted,
+        video=video,
+        frame=frame,
     )
 
 
@@ -143,6 +161,8 @@ def by_id(predictions: Predictions) -> Predictions:
         probabilities=predictions.probabilities[order],
         affect=turned(predictions.affect),
         affect_predicted=turned(predictions.affect_predicted),
+        video=None if predictions.video is None else tuple(predictions.video[i] for i in order),
+        frame=None if predictions.frame is None else predictions.frame[order],
     )
 
 

@@ -99,9 +99,21 @@ class PredictionsFile(_Model):
     sha256: Sha256
 
 
+class Smoothing(_Model):
+    """What the recipe asks for where a target's samples are frames of videos: probabilities averaged over a centred window (see
+    :mod:`ferbench.evaluation.smoothing`). applied: false where they are stills; then the result is that of each picture by itself.
+    videos: how many there are. unsmoothed: the metrics of the frames by themselves, where it was applied."""
+
+    window: Annotated[int, Field(ge=1)]
+    applied: bool
+    videos: Count = 0
+    unsmoothed: dict[str, Interval] = {}
+
+
 class Result(_Model):
     """One target under one selection rule. confusion: a row per true class, a column per predicted class, a last column for
-    samples that were not covered. ranked: may stand in a ranking; never for ``oracle`` or the source's own test split."""
+    samples that were not covered. ranked: may stand in a ranking; never for ``oracle`` or the source's own test split. smoothing: None
+    where the recipe asks for none; where it was applied, every number but ``unsmoothed`` is of the smoothed predictions."""
 
     target: str
     split: str
@@ -115,6 +127,7 @@ class Result(_Model):
     metrics: dict[str, Interval]
     per_class: dict[str, ClassResult]
     confusion: tuple[tuple[Count, ...], ...]
+    smoothing: Smoothing | None = None
 
     @model_validator(mode="after")
     def _ranks(self) -> Self:
@@ -133,6 +146,7 @@ class Result(_Model):
         role: Role,
         selection: str,
         epoch: int | None = None,
+        smoothing: Smoothing | None = None,
     ) -> Result:
         """The result that a summary of its predictions gives."""
         return cls(
@@ -145,10 +159,21 @@ class Result(_Model):
             n=summary.n,
             covered=summary.covered,
             predictions=predictions,
-            metrics={name: Interval(value=s.value, low=s.low, high=s.high) for name, s in summary.metrics.items()},
+            metrics=intervals(summary),
             per_class={name: ClassResult(n=n, recall=recall) for name, (n, recall) in summary.per_class.items()},
             confusion=summary.confusion,
+            smoothing=smoothing,
         )
+
+    @property
+    def window(self) -> int | None:
+        """Frames that its predictions are to be smoothed over; None where they are not."""
+        return self.smoothing.window if self.smoothing is not None and self.smoothing.applied else None
+
+
+def intervals(summary: Summary) -> dict[str, Interval]:
+    """The metrics of a summary as a record holds them."""
+    return {name: Interval(value=s.value, low=s.low, high=s.high) for name, s in summary.metrics.items()}
 
 
 class Weights(_Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from rich.box import SIMPLE_HEAD
@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ferbench.results.record import Record, Result
+from ferbench.results.record import Interval, Record, Result, Smoothing
 
 _EXPRESSION = {"accuracy": "accuracy %", "uar": "UAR %", "macro_f1": "macro-F1 %"}
 _AFFECT = {
@@ -19,7 +19,7 @@ _AFFECT = {
     "ccc_arousal": "arousal CCC",
     "rmse_arousal": "arousal RMSE",
 }
-_LEFT = ("target", "selection")
+_LEFT = ("target", "smoothing", "selection")
 _WIDTH = 120  # where there is no terminal
 
 
@@ -48,8 +48,8 @@ def results_markdown(record: Record) -> str:
 
     parts = [f"**{title(record)}**"]
     for metrics in _measured(record):
-        names = _header(metrics)
-        rows = [[" ".join(cell.splitlines()) for cell in _cells(record, result, metrics)] for result in _ordered(record)]
+        names = _header(record, metrics)
+        rows = [[" ".join(cell.splitlines()) for cell in cells] for _, cells in _rows(record, metrics)]
         side = ["left" if name in _LEFT else "right" for name in names]
         parts.append(tabulate(rows, names, tablefmt="github", colalign=side if rows else None, disable_numparse=True))
     parts.append("\n".join(f"- {note}" for note in notes(record)))
@@ -74,6 +74,15 @@ def notes(record: Record) -> list[str]:
         found += (
             [": ".join([f"{use.name} {use.split}: a partial copy", *([use.note] if use.note else [])])] if use.partial else []
         )
+    for result in record.results:
+        absent = [name for name, one in result.per_class.items() if not one.n]
+        if absent and result.selection != "oracle":
+            left = f"UAR and macro-F1 are means over the other {len(result.per_class) - len(absent)} of {len(result.per_class)} classes"
+            found.append(f"{result.target} {result.split}: no sample of {', '.join(absent)}; {left}")
+    if any(result.window for result in record.results):
+        found.append(
+            "smoothing: probabilities averaged over a centred window of each video's frames; valence and arousal are not"
+        )
     if record.synthetic:
         found.append("synthetic faces: a diagnostic, not comparable with real ones")
     if record.approximate:
@@ -85,23 +94,39 @@ def notes(record: Record) -> list[str]:
 
 def _table(record: Record, metrics: dict[str, str]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in _header(metrics):
+    for name in _header(record, metrics):
         table.add_column(
             name, justify="left" if name in _LEFT else "right", overflow="fold", min_width=14 if name == "target" else None
         )
-    ordered = _ordered(record)
-    for i, result in enumerate(ordered):
-        last_ranked = i + 1 < len(ordered) and result.ranked and not ordered[i + 1].ranked
-        table.add_row(*map(Text, _cells(record, result, metrics)), end_section=last_ranked)  # Text: a bracket is no markup
+    rows = _rows(record, metrics)
+    for i, (ranked, cells) in enumerate(rows):
+        last_ranked = i + 1 < len(rows) and ranked and not rows[i + 1][0]
+        table.add_row(*map(Text, cells), end_section=last_ranked)  # Text: a bracket is no markup
     return table
 
 
-def _header(metrics: dict[str, str]) -> list[str]:
-    return ["target", *metrics.values(), "N", "dropped", "coverage %", "selection"]
+def _header(record: Record, metrics: dict[str, str]) -> list[str]:
+    return ["target", *(["smoothing"] if _smooths(record) else []), *metrics.values(), "N", "dropped", "coverage %", "selection"]
 
 
-def _ordered(record: Record) -> list[Result]:
-    return sorted(record.results, key=lambda result: not result.ranked)
+def _smooths(record: Record) -> bool:
+    return any(result.smoothing is not None for result in record.results)
+
+
+def _rows(record: Record, metrics: dict[str, str]) -> list[tuple[bool, Sequence[str]]]:
+    """(whether it is ranked, its cells) of every row: what is never ranked last, and below a smoothed result the same without."""
+    rows: list[tuple[bool, Sequence[str]]] = []
+    for result in sorted(record.results, key=lambda result: not result.ranked):
+        rows.append((result.ranked, _cells(record, result, metrics, result.metrics, _told(result.smoothing))))
+        if result.smoothing is not None and result.smoothing.applied:
+            rows.append((result.ranked, _cells(record, result, metrics, result.smoothing.unsmoothed, "without")))
+    return rows
+
+
+def _told(smoothing: Smoothing | None) -> str:
+    if smoothing is None:
+        return "off"
+    return f"{smoothing.window} frames" if smoothing.applied else "off: stills"
 
 
 def _measured(record: Record) -> list[dict[str, str]]:
@@ -110,14 +135,17 @@ def _measured(record: Record) -> list[dict[str, str]]:
     return [_EXPRESSION, _AFFECT] if felt else [_EXPRESSION]
 
 
-def _cells(record: Record, result: Result, metrics: dict[str, str]) -> Sequence[str]:
+def _cells(
+    record: Record, result: Result, metrics: dict[str, str], measured: Mapping[str, Interval], smoothing: str
+) -> Sequence[str]:
     """Cells of one row; a line break where a narrow terminal may break."""
     use = next((use for use in record.data if (use.name, use.split) == (result.target, result.split)), None)
     mark = " †" if any(seen.target == result.target for seen in record.contamination) else ""
     own = " (source)" if result.role == "source-test" else ""
     return [
         f"{result.target}{mark}\n{result.split}{own}",
-        *(_number(result, name) for name in metrics),
+        *([smoothing] if _smooths(record) else []),
+        *(_number(measured, name) for name in metrics),
         str(result.n),
         str(0 if use is None else sum(use.dropped.values())),
         f"{100 * result.covered / max(1, result.n):.1f}",
@@ -125,11 +153,11 @@ def _cells(record: Record, result: Result, metrics: dict[str, str]) -> Sequence[
     ]
 
 
-def _number(result: Result, name: str) -> str:
+def _number(measured: Mapping[str, Interval], name: str) -> str:
     """Value and interval on two lines, in percent for the expression metrics; a dash for a metric that is not there."""
-    if name not in result.metrics:
+    if name not in measured:
         return "-"
-    score = result.metrics[name]
+    score = measured[name]
     numbers = (score.value, score.low, score.high)
     value, low, high = (f"{100 * x:.1f}" if name in _EXPRESSION else f"{x:.3f}" for x in numbers)
     return f"{value}\n[{low}, {high}]"

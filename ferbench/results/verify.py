@@ -7,7 +7,7 @@ nothing else can recompute, such as a stage's losses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +16,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from ferbench.errors import VerificationFailed
-from ferbench.evaluation.metrics import Score
+from ferbench.evaluation.metrics import Predictions, Score
+from ferbench.evaluation.smoothing import as_scored, videos
 from ferbench.evaluation.statistics import Summary, seed_of, summarise
 from ferbench.results.predictions import faults, read_predictions
 from ferbench.results.record import (
     Interval,
     Record,
     Result,
+    Smoothing,
     fingerprints_of,
     read_json,
     run_id,
@@ -108,7 +110,24 @@ def _result(folder: RunFolder, record: Record, i: int, result: Result) -> Iterat
         yield from wrong or [Problem(f"{at}.n", str(result.n), "no rows")]
         return
     seed = seed_of(record.run_id, result.target, result.split, result.selection)
-    yield from _numbers(at, result, summarise(said, seed, record.bootstrap.resamples, record.bootstrap.level))
+
+    def summary(predictions: Predictions) -> Summary:
+        return summarise(predictions, seed, record.bootstrap.resamples, record.bootstrap.level)
+
+    asked: Any = record.recipe.get("smooth")
+    yield from _same(f"{at}.smoothing.window", result.smoothing and result.smoothing.window, asked and asked["window"])
+    if result.smoothing is not None:
+        yield from _smoothing(f"{at}.smoothing", result.smoothing, said, summary)
+    yield from _numbers(at, result, summary(as_scored(said, result.window)))
+
+
+def _smoothing(at: str, smoothing: Smoothing, said: Predictions, summary: Callable[[Predictions], Summary]) -> Iterator[Problem]:
+    """Whether it was applied where there are videos, and the numbers without it."""
+    yield from _same(f"{at}.applied", smoothing.applied, said.video is not None)
+    yield from _same(f"{at}.videos", smoothing.videos, videos(said))
+    plain = summary(said).metrics if smoothing.applied else {}
+    for name in sorted({*smoothing.unsmoothed, *plain}):
+        yield from _metric(f"{at}.unsmoothed.{name}", smoothing.unsmoothed.get(name), plain.get(name))
 
 
 def _numbers(at: str, result: Result, found: Summary) -> Iterator[Problem]:

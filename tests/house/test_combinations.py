@@ -49,6 +49,9 @@ SMALL: dict[str, dict[str, Any]] = {
 CHOOSES = ("made.half", "random", "esgm.attention", "esgm.marlin")
 """Maskings that choose tokens."""
 
+TIED: dict[str, tuple[str, dict[str, Any]]] = {"emotic.fusion": ("emotic.two_views", {"tokens": 1, "heads": 1})}
+"""Disentanglers that stand behind one backbone alone, which the message of any other names; options that fit any width."""
+
 
 def built_once(spec: Spec) -> Spec:
     """The same part, whose random weights are drawn once and copied after that: drawing them takes longer than a step."""
@@ -103,6 +106,7 @@ GRID = [
     for backbone, masking, disentangler, head in product(
         BACKBONES, REGISTRY.specs["maskings"], REGISTRY.specs["disentanglers"], REGISTRY.specs["heads"]
     )
+    if disentangler not in TIED
 ]
 
 
@@ -160,6 +164,15 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
         expected = "head pixels needs tokens"
     assert (expected in reason and reason) if expected else not reason, reason
     assert not reason or masking in reason or disentangler in reason or head in reason
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+@pytest.mark.parametrize("disentangler", TIED)
+def test_a_part_that_is_tied_to_a_backbone_names_it(disentangler: str, kind: str) -> None:
+    if disentangler not in REGISTRY.specs["disentanglers"]:
+        pytest.skip(f"the plugin of {disentangler} is not installed")
+    backbone, options = TIED[disentangler]
+    assert f"backbone={backbone}" in takes_a_step(stage_of(BACKBONES[kind], "none", disentangler, "linear", options))
 
 
 @pytest.mark.parametrize("disentangler", OPTIONS)

@@ -27,7 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "plugins": {*BASE, "hookspecs"},
     "layers": {*BASE, "plugins"},
     "mixing": {*BASE, "plugins", "layers"},
-    "recipe": {*BASE, "plugins", "layers", "mixing", "data.views"},
+    "showing": {*BASE, "layers", "data.views"},
+    "recipe": {*BASE, "plugins", "layers", "mixing", "showing", "data.views"},
     "data": {*BASE, "flow"},
     "method": {*TALK, "recipe", "layers"},
     "train": {*TALK, "recipe", "layers", "method"},
@@ -45,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What a package or module of the core may import, beside itself. A dotted name allows that module alone."""
 
-TOP = {"run", "recording", "describe", "machine", "report", "study", "ablation", "cli", "__main__", "__init__"}
+TOP = {"run", "scoring", "recording", "describe", "machine", "report", "study", "ablation", "cli", "__main__", "__init__"}
 """They see both ends. Nobody below imports them."""
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ferbench.errors import VerificationFailed
@@ -35,6 +37,8 @@ def turned(predictions: Predictions, order: np.ndarray) -> Predictions:
         probabilities=predictions.probabilities[order],
         affect=None if predictions.affect is None else predictions.affect[order],
         affect_predicted=None if predictions.affect_predicted is None else predictions.affect_predicted[order],
+        video=None if predictions.video is None else tuple(predictions.video[i] for i in order),
+        frame=None if predictions.frame is None else predictions.frame[order],
     )
 
 
@@ -49,6 +53,22 @@ def test_what_was_written_is_what_is_read(tmp_path: Path, affect: bool) -> None:
     assert read.probabilities.dtype == np.float32
 
 
+@pytest.mark.parametrize("affect", [True, False])
+def test_frames_of_videos_keep_their_video_and_number_and_stills_have_none(tmp_path: Path, affect: bool) -> None:
+    plain, random = some(affect=affect), np.random.default_rng(1)
+    video = tuple(random.choice(["", "10-60 é", "v2"], len(plain)).tolist())
+    frame = np.where(np.array(video) == "", 0, random.integers(0, 10**6, len(plain)))
+    wrote = replace(plain, video=video, frame=frame)
+    write_predictions(tmp_path / "a.parquet", turned(wrote, random.permutation(len(plain))))
+    read = read_predictions(tmp_path / "a.parquet")
+    assert read.video == video and read.frame is not None and read.frame.tolist() == frame.tolist()
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table["video"].null_count == table["frame"].null_count == video.count("") > 0
+    assert (
+        to_parquet(plain) != to_parquet(wrote) and "video" not in pq.read_table(pa.BufferReader(to_parquet(plain))).column_names
+    )
+
+
 def test_the_same_rows_in_any_order_are_the_same_bytes(tmp_path: Path) -> None:
     wrote = some()
     shuffled = turned(wrote, np.random.default_rng(1).permutation(len(wrote)))
@@ -58,8 +78,6 @@ def test_the_same_rows_in_any_order_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_uncovered_sample_is_null_in_the_file(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     wrote = some()
     write_predictions(tmp_path / "a.parquet", wrote)
     table = pq.read_table(tmp_path / "a.parquet")

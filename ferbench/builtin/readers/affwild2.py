@@ -246,6 +246,7 @@ SPECS: tuple[DatasetSpec, ...] = (
         layout="annotations/EXPR_Classification_Challenge/{Train_Set,Validation_Set}/<video>.txt, cropped_aligned/<video>/00001.jpg",
         classes=(*tuple(Expression)[:7], Expression.OTHER),
         family="affwild2",
+        framewise=True,
         evaluated="val",
         counts={split: {"all": covered} for split, (covered, _) in ABAW3.items()},
         certainty="C",

@@ -213,5 +213,6 @@ SPECS: tuple[DatasetSpec, ...] = (
         classes=tuple(Expression),
         factors=FACTORS,
         argument="FILE",
+        framewise=True,
     ),
 )

@@ -31,6 +31,7 @@ SPECS: tuple[DatasetSpec, ...] = tuple(
         evaluated="test" if profile.sizes[2] else "val",
         certainty="A",
         classes=tuple(Expression)[:8],
+        framewise=True,
         auxiliary=profile.shared or profile.frames > 0,  # such a set is a target only where it is named
     )
     for profile in PROFILES.values()
