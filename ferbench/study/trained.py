@@ -110,4 +110,4 @@ def _order(entry: StageRecord, recipe: Recipe, record: Record, registry: Registr
     used = [use.name for use in record.data if use.role == stage.data and one.removesuffix("]") in ("", use.name)]
     data: tuple[Facts, ...] = tuple(gather(parse(use, registry.datasets), registry.datasets) for use in used)
     job = Job(entry.name, stage, data)
-    return Order(entry.name, stage, entry.artifact, record.seed, job.factors, job.offers, len(data))
+    return Order(entry.name, stage, entry.artifact, record.seed, job.factors, job.offers, job.domains)

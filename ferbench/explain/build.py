@@ -1,0 +1,157 @@
+"""A run's story: its stages are asked what they have, and each thing found becomes a section. No method is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ferbench.errors import WeightsError
+from ferbench.explain.columns import Column, cam_columns, gallery, grid, masked_columns, shown_columns
+from ferbench.explain.faces import Domain, loader_of
+from ferbench.explain.look import Look, look
+from ferbench.explain.panels import Grid, Section, Story
+from ferbench.explain.pool import number_sections, pooled, tsne_sections
+from ferbench.explain.tables import confusion_section, facts_of
+from ferbench.method.compose import Method
+from ferbench.run import views_of
+from ferbench.study.trained import Trained
+from ferbench.train.workshop import Order
+
+_BATCH = 16
+Tell = Callable[[str, int, int], None]
+"""What is being done, and how much of how much is done."""
+
+
+@dataclass(frozen=True)
+class Painter:
+    """A stage of another run that paints what is hidden; its pictures stand beside this run's."""
+
+    run: Trained
+    order: Order
+    method: Method
+
+
+def story(run: Trained, domains: Sequence[Domain], beside: Trained | None, notes: list[str], tell: Tell) -> Story:
+    """Everything that the run has to show of these sets. notes: lines for what cannot be shown, more are added."""
+    orders = run.shop.orders
+    other = None if beside is None else painter(beside, notes)
+    about = (
+        "The label, what the run said where that is another, and its probability. In every class right and wrong ones take turns."
+    )
+    grids = tuple(gallery(f"faces-{number}", domain, run) for number, domain in enumerate(domains, 1))
+    sections = [Section("faces", "Faces", about, grids)]
+    for number, order in enumerate(orders):
+        tell(f"looking with stage {order.label}", number, len(orders) + 1)
+        sections += stage_sections(run, order, domains, other, notes)
+    tell("laying features out", len(orders), len(orders) + 1)
+    pool = pooled(run, domains)
+    sections += [*number_sections(pool, run), *tsne_sections(pool, run, notes), confusion_section(run.record)]
+    return Story(title_of(run), facts_of(run.record), tuple(sections), tuple(notes))
+
+
+def title_of(run: Trained) -> str:
+    return run.record.method + (f" ({run.record.variant})" if run.record.variant else "")
+
+
+def painter(run: Trained, notes: list[str]) -> Painter | None:
+    """The last stage of a run in which a masking hides tokens."""
+    for order in reversed(run.shop.orders):
+        method = _method(run, order, notes)
+        if method is not None and method.masking.masks_tokens:
+            return Painter(run, order, method)
+    notes.append(f"{title_of(run)} hides no tokens, so none of its pictures stand beside")
+    return None
+
+
+def _method(run: Trained, order: Order, notes: list[str]) -> Method | None:
+    """The stage's method; an earlier stage that is no longer there is one line among the notes."""
+    if order is run.shop.orders[-1]:
+        return run.method
+    try:
+        return run.shop.trained(order)
+    except WeightsError as problem:
+        notes.append(f"stage {order.label} is not shown: {problem.line()}")
+        return None
+
+
+def stage_sections(
+    run: Trained, order: Order, domains: Sequence[Domain], other: Painter | None, notes: list[str]
+) -> Iterator[Section]:
+    """Where the class comes from, what is hidden and painted, what further parts show; each only where the stage has it."""
+    method = _method(run, order, notes)
+    if method is None:
+        return
+    cams, hidden, maps = list[Grid](), list[Grid](), dict[tuple[str, str], list[Grid]]()
+    for number, domain in enumerate(domains, 1):
+        try:
+            looks = looks_at(run, order, method, domain)
+        except KeyError as missing:
+            notes.append(f"stage {order.label} asks for the view {missing}, which {domain.title} does not have")
+            continue
+        if any(cam is not None for cam in looks[0].cams):
+            cams.append(grid(f"grad-cam-{number}", domain, run, looks, lambda at, of=looks: cam_columns(of, at)))  # type: ignore[misc]
+        if looks[0].mask is not None:
+            beside = None if other is None else painted_by(other, domain, looks)
+            hidden.append(grid(f"hidden-{order.stage.name}-{number}", domain, run, looks, _masked(looks, method, run, beside)))
+        for key in looks[0].shown:
+            if looks[0].mask is not None and key[0] in ("masking", "head"):
+                continue  # stands beside what is hidden
+            found = grid(f"{key[1]}-{order.stage.name}-{number}", domain, run, looks, _shown(looks, method, key))
+            maps.setdefault(key, []).extend([found] if len(found.columns) > 1 else [])
+    yield from _told(order, method, cams, hidden, maps)
+
+
+def _masked(looks: list[Look], method: Method, run: Trained, beside: list[Column] | None) -> Callable[[int], list[Column]]:
+    return lambda at: masked_columns(looks[at], method, title_of(run), None if beside is None else beside[at])
+
+
+def _shown(looks: list[Look], method: Method, key: tuple[str, str]) -> Callable[[int], list[Column]]:
+    return lambda at: shown_columns(looks[at], looks[at].shown[key], method)
+
+
+def looks_at(run: Trained, order: Order, method: Method, domain: Domain) -> list[Look]:
+    """The stage's looks at the domain's faces, in order. Raises KeyError for a view that they do not have."""
+    loader = loader_of(domain, domain.shown, order.stage, run, views_of(order.offers))
+    deployed = order is run.shop.orders[-1]
+    return [look(method, inputs, cams=deployed) for inputs, _ in loader.test_batches(batch=_BATCH)]
+
+
+def painted_by(other: Painter, domain: Domain, looks: Sequence[Look]) -> list[Column] | None:
+    """How another run paints these faces, a column for every look: under the same mask where it has as many tokens, else its own."""
+    loader = loader_of(domain, domain.shown, other.order.stage, other.run, views_of(other.order.offers))
+    found = list[Column]()
+    for one, (inputs, _) in zip(looks, loader.test_batches(batch=_BATCH), strict=True):
+        same = one.mask is not None and one.mask.keep.shape[1] + one.mask.drop.shape[1] == other.method.site.tokens
+        its = look(other.method, inputs, cams=False, mask=one.mask if same else None)
+        columns = [
+            column
+            for (slot, _), shown in its.shown.items()
+            if slot == "head"
+            for column in shown_columns(its, shown, other.method)
+        ]
+        if not columns:
+            return None
+        found.append((title_of(other.run), columns[0][1]))
+    return found
+
+
+def _told(
+    order: Order, method: Method, cams: list[Grid], hidden: list[Grid], maps: dict[tuple[str, str], list[Grid]]
+) -> Iterator[Section]:
+    """The sections that there are grids for, each with what it shows in words."""
+    if cams:
+        about = (
+            "Grad-CAM of the predicted class behind the blocks of the backbone, the first block first. Red places speak for the class, "
+            "blue ones do not; each map runs from zero to its own greatest value."
+        )
+        yield Section("grad-cam", "Where the prediction comes from", about, tuple(cams))
+    if hidden:
+        about = (
+            f"Stage {order.label}: tokens are squares of {method.site.patch} pixels, of which {order.stage.masking.use} hides some, as in "
+            "training (grey). Where they are painted, the squares that were seen stay as they are."
+        )
+        yield Section(f"hidden-{order.stage.name}", f"What is hidden: {order.label}", about, tuple(hidden))
+    for (slot, component), grids in maps.items():
+        if grids:
+            about = f"What {slot} {component} shows in stage {order.label}. Each map runs from its least (blue) to its greatest (red)."
+            yield Section(f"maps-{order.stage.name}-{slot}", f"Maps of {component}: {order.label}", about, tuple(grids))
