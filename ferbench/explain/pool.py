@@ -114,13 +114,14 @@ def tsne_sections(pool: Pool, run: Trained, notes: list[str]) -> list[Section]:
 
 
 def tsne(features: Floats) -> Floats:
-    """[n, E] → places [n, 2] in [0, 1] (van der Maaten and Hinton, 2008; started from the first two principal components)."""
+    """[n, E] → places [n, 2] in [0, 1] (van der Maaten and Hinton, 2008; started from the first two principal components);
+    each axis fills it."""
     from sklearn.manifold import TSNE
 
     scale = features.std(0).max()
     made = TSNE(2, perplexity=min(30.0, (len(features) - 1) / 3), init="pca", random_state=0).fit_transform(features / scale)
     made = made.astype(np.float64) - made.min(0)
-    places: Floats = made / max(float(made.max()), 1e-12)
+    places: Floats = made / np.maximum(made.max(0), 1e-12)
     return places
 
 
