@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ferbench.errors import WeightsError
+from ferbench.errors import DataError, WeightsError
 from ferbench.explain.columns import Column, cam_columns, gallery, grid, masked_columns, shown_columns
 from ferbench.explain.faces import Domain, loader_of
 from ferbench.explain.look import Look, look
@@ -85,35 +86,41 @@ def stage_sections(
     for number, domain in enumerate(domains, 1):
         try:
             looks = looks_at(run, order, method, domain)
-        except KeyError as missing:
-            notes.append(f"stage {order.label} asks for the view {missing}, which {domain.title} does not have")
+        except DataError as problem:
+            notes.append(problem.line())
             continue
+        stage = f"{slug(order)}-{number}"
         if any(cam is not None for cam in looks[0].cams):
-            cams.append(grid(f"grad-cam-{number}", domain, run, looks, lambda at, of=looks: cam_columns(of, at)))  # type: ignore[misc]
+            cams.append(grid(f"grad-cam-{number}", domain, run, looks, cam_columns(looks)))
         if looks[0].mask is not None:
             beside = None if other is None else painted_by(other, domain, looks)
-            hidden.append(grid(f"hidden-{order.stage.name}-{number}", domain, run, looks, _masked(looks, method, run, beside)))
+            columns = [masked_columns(one, method, title_of(run), beside[at] if beside else None) for at, one in enumerate(looks)]
+            hidden.append(grid(f"hidden-{stage}", domain, run, looks, columns))
         for key in looks[0].shown:
-            if looks[0].mask is not None and key[0] in ("masking", "head"):
-                continue  # stands beside what is hidden
-            found = grid(f"{key[1]}-{order.stage.name}-{number}", domain, run, looks, _shown(looks, method, key))
-            maps.setdefault(key, []).extend([found] if len(found.columns) > 1 else [])
+            columns = [shown_columns(one, one.shown[key], method) for one in looks]
+            if columns[0] and (looks[0].mask is None or key[0] not in ("masking", "head")):  # those stand beside what is hidden
+                maps.setdefault(key, []).append(grid(f"{key[1]}-{stage}", domain, run, looks, columns))
     yield from _told(order, method, cams, hidden, maps)
 
 
-def _masked(looks: list[Look], method: Method, run: Trained, beside: list[Column] | None) -> Callable[[int], list[Column]]:
-    return lambda at: masked_columns(looks[at], method, title_of(run), None if beside is None else beside[at])
-
-
-def _shown(looks: list[Look], method: Method, key: tuple[str, str]) -> Callable[[int], list[Column]]:
-    return lambda at: shown_columns(looks[at], looks[at].shown[key], method)
+def slug(order: Order) -> str:
+    """The stage's label as a part of file names: dfem[synth-aux] → dfem-synth-aux."""
+    return re.sub(r"[^\w.-]+", "-", order.label).strip("-")
 
 
 def looks_at(run: Trained, order: Order, method: Method, domain: Domain) -> list[Look]:
-    """The stage's looks at the domain's faces, in order. Raises KeyError for a view that they do not have."""
-    loader = loader_of(domain, domain.shown, order.stage, run, views_of(order.offers))
+    """The stage's looks at the domain's faces, in order. Raises DataError for a view that its training data had and these faces do not."""
+    views = views_of(order.offers)
+    loader = loader_of(domain, domain.shown, order.stage, run, views)
     deployed = order is run.shop.orders[-1]
-    return [look(method, inputs, cams=deployed) for inputs, _ in loader.test_batches(batch=_BATCH)]
+    try:
+        return [look(method, inputs, cams=deployed) for inputs, _ in loader.test_batches(batch=_BATCH)]
+    except KeyError as missing:
+        lacking = [view for view in views if view not in loader.faces.maps and missing.args == (view,)]
+        if not lacking:
+            raise
+        what = f"it needs {lacking[0]} maps, which {domain.title} does not have"
+        raise DataError(what, where=f"stage {order.label} is not shown") from None
 
 
 def painted_by(other: Painter, domain: Domain, looks: Sequence[Look]) -> list[Column] | None:
@@ -150,8 +157,9 @@ def _told(
             f"Stage {order.label}: tokens are squares of {method.site.patch} pixels, of which {order.stage.masking.use} hides some, as in "
             "training (grey). Where they are painted, the squares that were seen stay as they are."
         )
-        yield Section(f"hidden-{order.stage.name}", f"What is hidden: {order.label}", about, tuple(hidden))
+        yield Section(f"hidden-{slug(order)}", f"What is hidden: {order.label}", about, tuple(hidden))
     for (slot, component), grids in maps.items():
-        if grids:
-            about = f"What {slot} {component} shows in stage {order.label}. Each map runs from its least (blue) to its greatest (red)."
-            yield Section(f"maps-{order.stage.name}-{slot}", f"Maps of {component}: {order.label}", about, tuple(grids))
+        about = (
+            f"What {slot} {component} shows in stage {order.label}. Each map runs from its least (blue) to its greatest (red)."
+        )
+        yield Section(f"maps-{slug(order)}-{slot}", f"Maps of {component}: {order.label}", about, tuple(grids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,12 +17,11 @@ Column = tuple[str, list[Picture]]
 """Title, and a picture for every face of a look."""
 
 
-def grid(name: str, domain: Domain, run: Trained, looks: Sequence[Look], columns: Callable[[int], list[Column]]) -> Grid:
-    """The domain's faces as they are, then the columns that ``columns`` gives for each look by its number."""
-    parts = [columns(number) for number in range(len(looks))]
-    titles = [title for title, _ in parts[0]]
+def grid(name: str, domain: Domain, run: Trained, looks: Sequence[Look], columns: Sequence[list[Column]]) -> Grid:
+    """The domain's faces as they are, then the columns of each look."""
+    titles = [title for title, _ in columns[0]]
     seen = [enlarged(picture) for one in looks for picture in one.pictures]
-    further = [[picture for part in parts for picture in part[place][1]] for place in range(len(titles))]
+    further = [[picture for of_look in columns for picture in of_look[place][1]] for place in range(len(titles))]
     strips = tuple(
         Strip(caption(face, run), face.right, tuple(pictures))
         for face, *pictures in zip(domain.shown, seen, *further, strict=True)
@@ -47,16 +46,17 @@ def caption(face: Face, run: Trained) -> str:
     return f"{said} {100 * face.chance:.0f} %"
 
 
-def cam_columns(looks: Sequence[Look], number: int) -> list[Column]:
-    """Grad-CAM behind a few of the blocks that the class comes from; a block's number counts from 1, the finest."""
+def cam_columns(looks: Sequence[Look]) -> list[list[Column]]:
+    """For each look, Grad-CAM behind a few of the blocks that the class comes from; a block's number counts from 1, the finest."""
     reached = [block for block, cam in enumerate(looks[0].cams) if cam is not None]
-    one, columns = looks[number], list[Column]()
-    for block in (reached[place] for place in few(reached)):
-        cams = one.cams[block]
-        cams = np.zeros((len(one.pictures), 1, 1), np.float32) if cams is None else cams
-        heat = [over(face, scaled(cam, from_zero=True)) for face, cam in zip(one.pictures, cams, strict=True)]
-        columns.append((f"block {block + 1}", heat))
-    return columns
+    chosen = [reached[place] for place in few(reached)]
+    return [[(f"block {block + 1}", _heat(one, block)) for block in chosen] for one in looks]
+
+
+def _heat(one: Look, block: int) -> list[Picture]:
+    cams = one.cams[block]
+    cams = np.zeros((len(one.pictures), 1, 1), np.float32) if cams is None else cams
+    return [over(face, scaled(cam, from_zero=True)) for face, cam in zip(one.pictures, cams, strict=True)]
 
 
 def shown_columns(one: Look, shown: dict[str, Shown], method: Method) -> list[Column]:

@@ -39,7 +39,7 @@ class Look:
 
 def look(method: Method, inputs: Inputs, *, cams: bool, mask: TokenMask | None = None) -> Look:
     """Looks at one batch. cams: whether the predicted class is traced back to the blocks. mask: hides these tokens, not those that the
-    masking would choose from its seed. Raises KeyError for a view that the faces do not have."""
+    masking would choose from its seed."""
     pictures = as_pictures(inputs.images, method)
     with torch.no_grad(), _choosing(method):
         output, _ = method.watched(inputs, mask)
