@@ -43,8 +43,8 @@ def command(run: Path, targets: tuple[str, ...], samples: int, beside: Path | No
     registry = load()
     opened = open_run(run, registry, device)
     other = None if beside is None else open_run(beside, registry, device)
-    found, notes = domains(opened, registry, targets, samples)
     with progress("explain") as tell:
+        found, notes = domains(opened, registry, targets, samples, tell)
         told = story(opened, found, other, notes, tell)
     folder = out or opened.path / "explain"
     write_atomic(folder / "index.html", render(told).encode())

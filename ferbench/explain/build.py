@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ferbench.data.fill import Progress
 from ferbench.errors import DataError, WeightsError
 from ferbench.explain.columns import Column, cam_columns, gallery, grid, masked_columns, shown_columns
 from ferbench.explain.faces import Domain, loader_of
@@ -19,8 +20,6 @@ from ferbench.study.trained import Trained
 from ferbench.train.workshop import Order
 
 _BATCH = 16
-Tell = Callable[[str, int, int], None]
-"""What is being done, and how much of how much is done."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Painter:
     method: Method
 
 
-def story(run: Trained, domains: Sequence[Domain], beside: Trained | None, notes: list[str], tell: Tell) -> Story:
+def story(run: Trained, domains: Sequence[Domain], beside: Trained | None, notes: list[str], tell: Progress) -> Story:
     """Everything that the run has to show of these sets. notes: lines for what cannot be shown, more are added."""
     orders = run.shop.orders
     other = None if beside is None else painter(beside, notes)
@@ -44,6 +43,8 @@ def story(run: Trained, domains: Sequence[Domain], beside: Trained | None, notes
     for number, order in enumerate(orders):
         tell(f"looking with stage {order.label}", number, len(orders) + 1)
         sections += stage_sections(run, order, domains, other, notes)
+    if other is not None and not any(section.name.startswith("hidden-") for section in sections):
+        notes.append(f"{title_of(run)} itself hides no tokens, so nothing of {title_of(other.run)} stands beside")
     tell("laying features out", len(orders), len(orders) + 1)
     pool = pooled(run, domains)
     sections += [*number_sections(pool, run), *tsne_sections(pool, run, notes), confusion_section(run.record)]

@@ -9,6 +9,7 @@ from itertools import zip_longest
 import numpy as np
 
 from ferbench.data import decode
+from ferbench.data.fill import Progress
 from ferbench.data.loader import Faces, Loader
 from ferbench.data.prepared import PreparedSet, open_set
 from ferbench.data.splits import digest
@@ -52,7 +53,9 @@ class Domain:
         return f"{self.result.target} · {self.result.split}{' (source)' if self.result.role == 'source-test' else ''}"
 
 
-def domains(run: Trained, registry: Registry, named: Sequence[str], samples: int) -> tuple[list[Domain], list[str]]:
+def domains(
+    run: Trained, registry: Registry, named: Sequence[str], samples: int, tell: Progress
+) -> tuple[list[Domain], list[str]]:
     """The sets to show, and a line for each that cannot be. named: targets of the run; without any, the sources' own test splits and
     the first target. Raises UnknownName for a set that the run was not scored on, NotPrepared for a named one that is not here."""
     results = chosen(run.record, named)
@@ -60,7 +63,7 @@ def domains(run: Trained, registry: Registry, named: Sequence[str], samples: int
     each = max(1, POOL // (len(run.labels) * len(results)))
     for result in results:
         try:
-            prepared = open_set(result.target, registry.datasets)
+            prepared = open_set(result.target, registry.datasets, progress=tell)
         except NotPrepared as problem:
             if result.target in named or len(results) == 1:
                 raise

@@ -15,7 +15,7 @@ from PIL import Image
 from ferbench.cli import main
 
 Call = Callable[..., tuple[int, str]]
-SMALL = ("view.resize=32", "batch=16", "epochs=1", "backbone.depth=1")
+SMALL = ("view.resize=32", "batch=16", "epochs=1", "backbone.depth=2")
 
 
 @pytest.fixture(scope="module")
