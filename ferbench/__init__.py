@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ferbench.data.reader import Reader
     from ferbench.errors import AssemblyRefused, DataError, FerbenchError, RecipeError, WeightsError
-    from ferbench.flow import Batch, Features, Inputs, Output, Parts, Progress, TokenMask
+    from ferbench.flow import Batch, Features, Inputs, Output, Parts, Progress, Shown, TokenMask
     from ferbench.hookspecs import hookimpl
     from ferbench.method.backbone import Backbone
     from ferbench.method.component import Component, Site
@@ -42,7 +42,7 @@ _LAZY = {
     },
     "hookimpl": "ferbench.hookspecs",
     "Reader": "ferbench.data.reader",
-    **{name: "ferbench.flow" for name in ("Batch", "Features", "Inputs", "Output", "Parts", "Progress", "TokenMask")},
+    **{name: "ferbench.flow" for name in ("Batch", "Features", "Inputs", "Output", "Parts", "Progress", "Shown", "TokenMask")},
     **{name: "ferbench.method.component" for name in ("Component", "Site")},
     **{name: "ferbench.method.critics" for name in ("discriminator_loss", "grad_reverse", "mine_bound")},
     **{name: "ferbench.method.teachers" for name in ("ask_teacher", "grey_face")},
@@ -57,7 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FACTORS", "LABEL_SPACES", "PARSING_CLASSES", "AssemblyRefused", "Backbone", "Batch", "Component", "DataError", "DatasetSpec",
     "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "Masking", "Output",
-    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
+    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Shown", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
     "discriminator_loss", "grad_reverse", "grey_face", "hookimpl", "mask_highest", "masked_count", "mine_bound", "see_all",
 ]  # fmt: skip
 

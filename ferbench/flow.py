@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -118,6 +118,18 @@ def _cut(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _cut(item) for name, item in value.items()}
     return value
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Something of a component that a person can look at, a row per face. kind says what values are: a "picture" [B, 3, S, S], normalised
+    as the inputs are; a "map" [B, h, w], drawn over the face; "numbers" [B, n], of which each class's mean is drawn, with ``names`` for
+    the columns (none: channels); a "feature" [B, E], laid out by t-SNE. about: what it is, one sentence for the caption."""
+
+    kind: Literal["picture", "map", "numbers", "feature"]
+    values: Tensor
+    about: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ VERBS: dict[str, str] = {
     "list": "What there is: methods, datasets, protocols, backbones, maskings, disentanglers, heads.",
     "data": "Known and prepared datasets: list, prepare, verify, show.",
     "show": "A run's table, stages and losses.",
+    "explain": "A trained run as a page: where it looks, what it hides, how its features lie.",
     "export": "A stage's weights in the public MAE layout, for other code.",
     "verify": "Recompute every number of a result from its predictions.",
     "leaderboard": "Tables of runs per protocol, beside what papers print, audited: build, audit.",

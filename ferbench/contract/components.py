@@ -172,6 +172,28 @@ def bfloat16_is_finite(bench: Bench) -> str:
     return f"{some(bad)} is not finite" if bad else ""
 
 
+_AXES = {"picture": 4, "map": 3, "numbers": 2, "feature": 2}
+
+
+@torch.no_grad()
+def what_is_shown_fits(bench: Bench) -> str:
+    """Whatever a part shows is finite, has its kind's shape and a row per face, and as many names as columns, or none."""
+    method, batch, wrong = bench.method().eval(), bench.batch(), list[str]()
+    for choosing in {False, method.masking.masks_tokens}:
+        method.masking.train(choosing)
+        output, _ = method.watched(batch.inputs)
+        for _, part in method.components():
+            for name, shown in part.shows(output, batch.inputs).items():
+                values = shown.values
+                if values.ndim != _AXES.get(shown.kind) or len(values) != len(batch):
+                    wrong.append(f"{name}, a {shown.kind}, is {list(values.shape)} for {len(batch)} faces")
+                elif not bool(torch.isfinite(values).all()):
+                    wrong.append(f"{name} is not finite")
+                elif shown.names and len(shown.names) != values.shape[1]:
+                    wrong.append(f"{name} has {len(shown.names)} names for {values.shape[1]} columns")
+    return "; ".join(wrong)
+
+
 CONTRACT: Mapping[str, Callable[[Bench], str]] = {
     "shapes are as declared": shapes_are_as_declared,
     "losses are finite, scalar, named and weighted": losses_are_named_scalars,
@@ -186,6 +208,7 @@ CONTRACT: Mapping[str, Callable[[Bench], str]] = {
     "state round-trips through safetensors": state_round_trips,
     "two builds from one seed are byte-equal": builds_from_its_seed,
     "bfloat16 stays finite": bfloat16_is_finite,
+    "what it shows has the shape of its kind": what_is_shown_fits,
 }
 
 

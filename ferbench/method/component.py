@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.errors import AssemblyRefused
-from ferbench.flow import Batch, Inputs, Output, Progress
+from ferbench.flow import Batch, Inputs, Output, Progress, Shown
 from ferbench.schema import LabelSpace
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ class Component(nn.Module):
     def known(self, inputs: Inputs) -> Mapping[str, Tensor]:
         """``frozen_features`` of these pictures, without gradient: remembered by the loop, or asked now. The bits are the same."""
         return inputs.known[self] if self in inputs.known else self.frozen_features(inputs)
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """What of this component can be looked at (``ferbench explain``), by name. Asked in evaluation mode, without gradient; a masking
+        that chooses tokens has hidden some, as in training."""
+        return {}
 
     def extra(self) -> dict[str, Any]:
         """Plain facts about this component for ``--dry-run`` and the record."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ferbench.errors import AssemblyRefused, RecipeError
-from ferbench.flow import Batch, Features, Inputs, Output, Progress
+from ferbench.flow import Batch, Features, Inputs, Output, Progress, TokenMask
 from ferbench.layers import SLOT_KINDS, coerce
-from ferbench.method.backbone import Backbone
+from ferbench.method.backbone import Backbone, Between, SelectTokens
 from ferbench.method.component import Component, Site
 from ferbench.method.disentangler import Disentangler
 from ferbench.method.head import Head
@@ -41,11 +41,28 @@ class Method(nn.Module):
         self._between = disentangler.between if disentangler.acts_between else None
 
     def forward(self, inputs: Inputs) -> Output:
-        features = self.backbone(inputs, self._select, self._between)
+        return self._through(inputs, self._select, self._between)
+
+    def _through(self, inputs: Inputs, select: SelectTokens | None, between: Between | None) -> Output:
+        features = self.backbone(inputs, select, between)
         features = self.masking.weigh_features(features, inputs)
         parts = self.disentangler(features, inputs)
         predictions = self.head(parts, features)
         return Output(features, parts, predictions)
+
+    def watched(self, inputs: Inputs, mask: TokenMask | None = None) -> tuple[Output, tuple[Tensor, ...]]:
+        """``forward``, and what every block of the backbone hands on: [B, C, H, W] or tokens [B, k, E], the first block first; the levels
+        of a backbone without taps. mask: hides these tokens instead of those that the masking would choose."""
+        seen: list[Tensor] = []
+
+        def tap(level: int, x: Tensor) -> Tensor:
+            x = x if self._between is None else self._between(level, x)
+            seen.append(x)
+            return x
+
+        select = self._select if mask is None else lambda tokens, inputs: mask
+        output = self._through(inputs, select, tap if self.backbone.taps else None)
+        return output, tuple(seen) or output.features.levels
 
     def components(self) -> Iterator[tuple[str, Component]]:
         for slot in SLOTS:

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ferbench.files import write_atomic
+from ferbench.figures import save, style
 from ferbench.study.sweep import Factor, Study
 from ferbench.study.trained import Trained
 
 COLOURS = ("#0b5cad", "#c8501e", "#2a8c4a", "#7b4ba0", "#946200", "#00848c")
 _COLUMNS = 4
-_FORMATS: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": 110, "metadata": {"Software": None}}}
 
 
 def draw(study: Study, runs: Sequence[Trained], folder: Path) -> list[Path]:
     """Writes ``factors.svg`` and ``factors.png`` into ``folder``: the same study gives the same bytes with the same matplotlib."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     factors = study.sweep.factors
     columns = min(_COLUMNS, len(factors))
     rows = -(-len(factors) // columns)
-    made = []
-    with rc_context({"svg.hashsalt": study.sweep.name, "font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(study.sweep.name):
         figure = Figure(figsize=(3.1 * columns, 2.3 * rows + 0.9), layout="constrained")
         panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
         for panel, factor in zip(panels, factors, strict=False):
@@ -42,12 +38,7 @@ def draw(study: Study, runs: Sequence[Trained], folder: Path) -> list[Path]:
             figure.legend(
                 handles, [_name(run) for run in runs], loc="outside lower center", ncols=min(3, len(runs)), frameon=False
             )
-        for suffix, options in _FORMATS.items():
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, **options)
-            write_atomic(folder / f"factors.{suffix}", buffer.getvalue())
-            made.append(folder / f"factors.{suffix}")
-    return made
+        return save(figure, folder, "factors")
 
 
 def _panel(panel: Any, study: Study, factor: Factor, runs: Sequence[Trained]) -> None:

@@ -12,7 +12,7 @@ import torch
 from fixtures_tiny import Tiny, core
 from torch import nn
 
-from ferbench import DatasetSpec, Disentangler, Expression, Head, Masking, Parts, Reader, Sample, Spec, TokenMask
+from ferbench import DatasetSpec, Disentangler, Expression, Head, Masking, Parts, Reader, Sample, Shown, Spec, TokenMask
 from ferbench.contract.benches import Bench, hosts
 from ferbench.contract.components import frozen_parts_stay
 from ferbench.contract.imports import forbidden_imports, imports_of_listing
@@ -94,6 +94,16 @@ class Noise(Good):
         return {"expression": logits + 0.01 * torch.rand_like(logits)}
 
 
+class ShowsTooFew(Good):
+    def shows(self, output, inputs):
+        return {"logits": Shown("numbers", output.predictions["expression"][:1], "of the first face alone")}
+
+
+class Misnames(Good):
+    def shows(self, output, inputs):
+        return {"logits": Shown("numbers", output.predictions["expression"], "logits", ("one", "two"))}
+
+
 class Peeks(Good):
     seen: Any = None
 
@@ -148,6 +158,7 @@ HEADS = {
     "state round-trips through safetensors": [Hidden],
     "two builds from one seed are byte-equal": [Unseeded],
     "bfloat16 stays finite": [Overflows],
+    "what it shows has the shape of its kind": [ShowsTooFew, Misnames],
 }
 """Check → heads that must fail it."""
 

@@ -16,10 +16,10 @@ from ferbench.builtin.backbones.weights import initialise
 from ferbench.builtin.configs import PixelsConfig
 from ferbench.builtin.heads.losses import reconstruction_loss
 from ferbench.errors import AssemblyRefused, RecipeError
-from ferbench.flow import Batch, Features, Output, Parts, Progress
+from ferbench.flow import Batch, Features, Inputs, Output, Parts, Progress, Shown
 from ferbench.method.component import Site
 from ferbench.method.head import Head
-from ferbench.method.tokens import patchify, sincos_positions, take_tokens
+from ferbench.method.tokens import patchify, sincos_positions, take_tokens, unpatchify
 
 NORM: Any = partial(nn.LayerNorm, eps=1e-6)
 
@@ -76,6 +76,23 @@ class Pixels(Head):
                 )  # fmt: skip
             predicted, target = take_tokens(predicted, mask.drop), take_tokens(target, mask.drop)
         return {"reconstruction": reconstruction_loss(predicted, target, self.norm_pix)}
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """The painted picture; patches that were seen stay as they are."""
+        painted, truth, mask = (
+            output.predictions["pixels"].float(),
+            patchify(inputs.images, self.patch).float(),
+            output.features.mask,
+        )
+        if self.norm_pix:  # back from what reconstruction_loss compares
+            painted = painted * (truth.var(-1, keepdim=True) + 1e-6).sqrt() + truth.mean(-1, keepdim=True)
+        if mask is not None:
+            seen = mask.keep.unsqueeze(-1).expand(-1, -1, truth.shape[2])
+            painted = painted.scatter(1, seen, take_tokens(truth, mask.keep))
+        about = "hidden patches as the decoder paints them" + (
+            ", with the mean and spread of the true ones" if self.norm_pix else ""
+        )
+        return {"reconstruction": Shown("picture", unpatchify(painted, self.patch), about)}
 
     def extra(self) -> dict[str, Any]:
         return {"weights": self.weights_info}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Site
+from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Shown, Site
 from ferbench_addl import losses as terms
 from ferbench_addl.config import DisentanglerConfig
 from ferbench_addl.critics import StatisticsNetwork, build_discriminator
@@ -121,6 +121,25 @@ class DisturbanceDisentangler(Disentangler):
                 "disentangler addl.ddm learns disturbance factors from a DFEM, and this stage has no teacher named 'dfem'",
                 next='Give the stage teachers = {dfem = "STAGE"}, or set disentangler.factors = [] (S_d unsupervised)',
             )
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """Masks of S_e and S_d at every level, the mean over channels of m_j; f^d; α of the factors that a DFEM knows."""
+        levels, found = output.features.levels, dict[str, Shown]()
+        if self.config.expression != "pooled":
+            masks = self.expression.chain.masks(levels)
+            about = "mask of the expression subnetwork, mean over channels"
+            found |= {f"S_e {j}": Shown("map", mask, about) for j, mask in enumerate(masks, 1)}
+        if not self.config.disturbance:
+            return found
+        masks, about = self.disturbance.chain.masks(levels), "mask of the disturbance subnetwork, mean over channels"
+        found |= {f"S_d {j}": Shown("map", mask, about) for j, mask in enumerate(masks, 1)}
+        f_d, _ = self.disturbance(levels)
+        found["disturbance"] = Shown("feature", f_d, "disturbance feature f_d")
+        known = [j for j, name in enumerate(self.config.factors) if name in self.teachers.names]
+        if self.config.weighted and known:
+            names = tuple(self.config.factors[j] for j in known)
+            found["factor weights"] = Shown("numbers", self.alpha(f_d)[:, known], "weight α of each disturbance factor", names)
+        return found
 
     def extra(self) -> dict[str, Any]:
         names = self.teachers.names

@@ -83,6 +83,11 @@ class AttentionChain(nn.Module):
             out.append(block(merged[-1], u))
         return Maps(tuple(merged), tuple(out))
 
+    def masks(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """m_1…m_L, each [B, H_j, W_j] in (0, 1): the mean over channels, to be looked at."""
+        merged = self.forward(levels).merged
+        return [block.g(s).mean(1) for block, s in zip(self.blocks, merged, strict=True)]
+
 
 class ExpressionSubnetwork(nn.Module):
     """S_e: levels → f^e [B, width]. All attention outputs at the last one's size, or the last alone; average pool; FC, PReLU."""

@@ -407,3 +407,19 @@ def test_a_backbone_without_levels_is_refused() -> None:
 def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         DisentanglerConfig(**options)
+
+
+def test_factor_weights_are_shown_for_the_factors_that_a_dfem_knows() -> None:
+    method, inputs = addm(teachers=(dfem(64, ("pose", "age")),)).eval(), faces(2).inputs
+    with torch.no_grad():
+        output = method(inputs)
+        shown = method.disentangler.shows(output, inputs)
+        f_d, _ = method.disentangler.disturbance(output.features.levels)
+        alpha = dict(zip(DisentanglerConfig().factors, method.disentangler.alpha(f_d).T, strict=True))
+    assert set(shown["factor weights"].names) == {"pose", "age"}
+    for name, column in zip(shown["factor weights"].names, shown["factor weights"].values.T, strict=True):
+        torch.testing.assert_close(column, alpha[name])
+    assert [name for name in shown if name.startswith("S_")] == [f"S_{part} {j}" for part in "ed" for j in range(1, 6)]
+    assert shown["S_d 5"].values.shape == output.features.levels[4][:, 0].shape
+    with torch.no_grad():
+        assert "factor weights" not in addm().eval().disentangler.shows(output, inputs)  # no DFEM, so α was taught by none

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferbench import AssemblyRefused, Backbone, Features, Inputs, Masking, Site, WeightsError
+from ferbench import AssemblyRefused, Backbone, Features, Inputs, Masking, Output, Shown, Site, WeightsError
 from ferbench_cafe.config import MaskingConfig
 
 MEAN_STD = {
@@ -48,7 +48,8 @@ class FrozenFeatureMasking(Masking):
         if self.config.join == "concat":
             assert features.pooled is not None
             return replace(features, pooled=torch.cat([frozen, features.pooled.float()], 1))
-        return replace(features, pooled=frozen * self.mask(features))
+        mask = self.mask(features)
+        return replace(features, pooled=frozen * mask, kept={**features.kept, "cafe.mask": mask})
 
     def frozen_features(self, inputs: Inputs) -> dict[str, Tensor]:
         images = inputs.images if self.as_shown else inputs.images * self.factor + self.offset
@@ -71,6 +72,12 @@ class FrozenFeatureMasking(Masking):
             )
         before: Tensor = features.kept["prerelu"]
         return before
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """σ(M), which the frozen feature is multiplied by."""
+        if "cafe.mask" not in output.features.kept:
+            return {}
+        return {"mask": Shown("numbers", output.features.kept["cafe.mask"], "mask over the channels of the frozen feature")}
 
     def extra(self) -> dict[str, Any]:
         return {"encoder": self.config.encoder, "width": self.width, "weights": self.weights_info}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Batch, Features, Head, Output, Parts, Progress, Site
+from ferbench import AssemblyRefused, Batch, Features, Head, Inputs, Output, Parts, Progress, Shown, Site
 from ferbench_cafe import losses as terms
 from ferbench_cafe.config import SeparatedConfig
 
@@ -15,6 +15,7 @@ class SeparatedHead(Head):
     def __init__(self, config: SeparatedConfig, site: Site) -> None:
         super().__init__()
         self.config = config
+        self.names = tuple(map(str, site.labels.classes))
         width, self.classes = site.width("expression"), len(site.labels)
         group = width // self.classes
         if (config.separation or config.diverse) and width < self.classes:
@@ -41,3 +42,12 @@ class SeparatedHead(Head):
         if self.config.diverse:
             found["diverse"] = terms.diverse(feature, self.classes, split)
         return found
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """The strongest channel of each class's group, which the separation teaches to be the true class's."""
+        if not (self.config.separation or self.config.diverse):
+            return {}
+        strongest = terms.group_max(output.parts.expression.float(), self.classes, self.config.split)
+        return {
+            "groups": Shown("numbers", strongest, "strongest channel of the masked feature in each class's group", self.names)
+        }

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Site, grad_reverse
+from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Shown, Site, grad_reverse
 from ferbench_dfdnet import losses as terms
 from ferbench_dfdnet.attention import AttentionBlock, build_predictor
 from ferbench_dfdnet.config import AttentionConfig
@@ -66,6 +66,13 @@ class AttentionDisentangler(Disentangler):
                 "disentangler dfdnet.attention predicts an EIFE's feature, and this stage has no teacher named 'eife'",
                 next='Give the stage teachers = {eife = "STAGE"}, or set disentangler.eifp = false',
             )
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """Mask of the attention block, the mean over its channels."""
+        if self.attention is None:
+            return {}
+        mask = self.attention.mask(output.features.levels).mean(1)  # [B, H_L, W_L]
+        return {"attention": Shown("map", mask, "mask of the attention block, mean over channels")}
 
     def extra(self) -> dict[str, Any]:
         return {"eifes": len(self.eifes.methods), "factors": [list(names) for names in self.eifes.factors]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Site
+from ferbench import AssemblyRefused, Batch, Disentangler, Features, Inputs, Output, Parts, Progress, Shown, Site
 from ferbench_esgm.config import DecouplerConfig
 from ferbench_esgm.losses import domain_loss
 
@@ -37,7 +37,8 @@ class Decoupler(Disentangler):
         self.decouple = nn.ModuleList([nn.Conv2d(c, c, config.kernel, padding=pad) for c in channels])
         self.project = nn.ModuleList([nn.Linear(c, config.width) for c in channels])
         self.domain = nn.Linear(config.width, 1 if site.domains == 2 else site.domains)
-        self._found: list[Tensor] = []  # GAP and projection of what this pass has subtracted so far
+        self._removed: list[Tensor] = []  # GAP of what this pass has subtracted so far
+        self._found: list[Tensor] = []  # and, in training, its projection
 
     def between(self, level: int, x: Tensor) -> Tensor:
         """x: [B, C, H, W] behind a level → the same without what tells its domain; levels before the last few pass as they are."""
@@ -45,7 +46,7 @@ class Decoupler(Disentangler):
         if place < 0:
             return x
         if place == 0:
-            self._found = []
+            self._found, self._removed = [], []
         if self.form == "progressive":
             return self._subtract(x, [place])
         for _ in range(self.times):
@@ -55,17 +56,26 @@ class Decoupler(Disentangler):
     def _subtract(self, x: Tensor, which: list[int]) -> Tensor:
         """F − the mean of what the decouplers ``which`` find in it; one decoupler's is its own mean."""
         found = [self.decouple[number](x) for number in which]
+        pooled = [part.mean((2, 3)) for part in found]
+        self._removed += pooled
         if self.training:
-            self._found += [self.project[number](part.mean((2, 3))) for number, part in zip(which, found, strict=True)]
+            self._found += [self.project[number](part) for number, part in zip(which, pooled, strict=True)]
         return x - (found[0] if len(found) == 1 else torch.stack(found).mean(0))
 
     def forward(self, features: Features, inputs: Inputs) -> Parts:
         assert features.pooled is not None
-        found, self._found = self._found, []
+        found, removed = self._found, tuple(self._removed)
+        self._found, self._removed = [], []
         if not self.training or not found:
-            return Parts(features.pooled)
+            return Parts(features.pooled, kept={"esgm.removed": removed})
         disturbance = torch.stack(found).sum(0)
         return Parts(features.pooled, disturbance, {"esgm.domain": self.domain(disturbance)})
 
     def losses(self, output: Output, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         return {"domain": domain_loss(output.parts.kept["esgm.domain"], batch.domain)}
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """GAP(F_d^i): what was found to tell the domain, and subtracted."""
+        removed = output.parts.kept.get("esgm.removed", ())
+        about = "what the decoupler found to tell the domain and subtracted"
+        return {f"domain feature {i}": Shown("feature", part, about) for i, part in enumerate(removed, 1)}

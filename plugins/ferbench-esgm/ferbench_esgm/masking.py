@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -15,6 +16,7 @@ from ferbench import (
     Masking,
     Output,
     Progress,
+    Shown,
     Site,
     TokenMask,
     mask_highest,
@@ -79,3 +81,11 @@ class AttentionMasking(Masking):
             raise AssemblyRefused("masking esgm.attention is in evaluation mode, where nothing is hidden and ω is not asked for")
         target = parsing_target(batch.inputs.views["parsing"], cast(Tensor, self.expressive), self.patch)
         return {"mask": mask_loss(mask.scores, target)}
+
+    def shows(self, output: Output, inputs: Inputs) -> dict[str, Shown]:
+        """ω of every patch, where it was asked for."""
+        mask = output.features.mask
+        if mask is None or mask.scores is None:
+            return {}
+        grid = math.isqrt(mask.scores.shape[1])
+        return {"attention": Shown("map", mask.scores.unflatten(1, (grid, grid)), "ω of each patch; the highest are hidden")}

@@ -14,7 +14,7 @@ from ferbench_esgm.losses import domain_loss
 from torch import Tensor
 from torch.nn import functional as F
 
-from ferbench import LABEL_SPACES, AssemblyRefused, Batch, Features, Inputs, Progress, RecipeError, Site
+from ferbench import LABEL_SPACES, AssemblyRefused, Batch, Features, Inputs, Output, Progress, RecipeError, Site
 from ferbench.method.compose import Method, assemble
 from ferbench.plugins import load
 from ferbench.recipe import resolve
@@ -95,7 +95,7 @@ def test_each_form_is_its_recurrence(form: Any) -> None:
 def test_at_test_time_the_subtraction_stays_and_the_domain_goes(form: Any) -> None:
     decoupler, x = Decoupler(DecouplerConfig(form=form), site_of()).eval(), torch.randn(2, *LEVELS[0])
     parts = decoupler(through(decoupler, x), Inputs(x))
-    assert parts.disturbance is None and not parts.kept
+    assert parts.disturbance is None and "esgm.domain" not in parts.kept
     plain = x
     for block in blocks():
         plain = block(plain)
@@ -201,3 +201,18 @@ def test_an_encoder_without_a_square_of_tokens_is_refused() -> None:
 def test_a_side_that_is_no_multiple_of_the_encoders_patch_is_refused() -> None:
     with pytest.raises(AssemblyRefused, match=r"patches of 8 pixels, and the side of 36 .*Allowed: 32, 40"):
         made(side=36)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_domain_features_that_are_shown_are_the_means_of_what_was_subtracted(form: Any) -> None:
+    torch.manual_seed(0)
+    decoupler, x = Decoupler(DecouplerConfig(form=form), site_of()).eval(), torch.randn(3, *LEVELS[0])
+    features = through(decoupler, x)
+    parts = decoupler(features, Inputs(torch.zeros(3, 3, 32, 32)))
+    shown = [what.values for what in decoupler.shows(Output(features, parts, {}), Inputs(x)).values()]
+    last = blocks()[-1](features.levels[-2]).mean((2, 3)) - features.levels[-1].mean(
+        (2, 3)
+    )  # behind the last block: before − after
+    subtracted = {"progressive": shown[-1], "single": shown[0], "parallel": sum(shown) / 4, "cyclic": sum(shown)}[form]
+    assert len(shown) == (1 if form == "single" else 4)
+    torch.testing.assert_close(subtracted, last, rtol=1e-4, atol=1e-5)
