@@ -25,7 +25,6 @@ SlurmdPort={ports[1]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/none
-AuthInfo=cred_expire=1
 CredType=cred/none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none

@@ -25,7 +25,7 @@ from ferbench.report import Reporter
 
 
 def sweep(place: Path, *more: str) -> list[str]:
-    words = [*SWEEP, "--checkpoint-every", "0", "--out", str(place / "runs"), *more]
+    words = [*SWEEP, "--checkpoint-every", "0.5", "--out", str(place / "runs"), *more]
     return [sys.executable, "-m", "ferbench", "sweep", *words]
 
 
@@ -89,7 +89,7 @@ def test_killed_with_its_runs_half_way_and_started_again_a_sweep_ends_with_the_s
     shutil.copytree(place / "home" / "data", place / "calm" / "data")
     registry = load()
     for seed in (0, 1):
-        run = dict(SETTINGS, checkpoint_every=0.0, out=place / "undisturbed", seed=seed)
+        run = dict(SETTINGS, checkpoint_every=0.5, out=place / "undisturbed", seed=seed)
         (cell,) = plan_all([Request("erm", ("rafdb",), protocol="in-domain@1", **run)], registry)
         assert here.run(cell, registry, Reporter(quiet=True)).record
     assert len(records(out)) == 2 and records(out) == records(place / "undisturbed")

@@ -31,7 +31,7 @@ def cluster(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def sweep(place: Path) -> subprocess.Popen[str]:
-    words = [*SWEEP[:-2], "--set", "epochs=60", "--seeds", "1", "--checkpoint-every", "0", "--out", str(place / "runs")]
+    words = [*SWEEP[:-2], "--set", "epochs=20", "--seeds", "1", "--checkpoint-every", "0.5", "--out", str(place / "runs")]
     return subprocess.Popen(
         [sys.executable, "-m", "ferbench", "sweep", *words, "--launcher", "slurm", "--partition", "main", "--time", "5"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=place,
@@ -42,7 +42,7 @@ def asked(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, f"it did not come\n{asked('squeue')}"
@@ -63,8 +63,10 @@ def test_a_job_is_requeued_taken_over_and_submitted_again_until_its_record_is_th
     urgent = asked(
         "sbatch", "--parsable", "--partition", "urgent", "--exclusive", "--output", "/dev/null", "--wrap", "sleep 1"
     ).strip()
-    wait_for(lambda: f"{urgent}|R" in asked("squeue", "-h", "-o", "%A|%t") or asked("squeue", "-h", "-j", urgent) == "")
-    wait_for(lambda: steps(cluster) > before + 2)  # it was queued again, and trains
+    assert urgent == "2"
+    wait_for(lambda: "1|PD|BeginTime" in asked("squeue", "-h", "-o", "%A|%t|%r"))
+    asked("scontrol", "update", "JobId=1", "StartTime=now")  # Slurm lets a requeued job wait for two minutes
+    wait_for(lambda: steps(cluster) > before + 2)
     (owner,) = cluster.glob("runs/*/.owner.json")
     os.kill(json.loads(owner.read_text())["pid"], signal.SIGKILL)
     printed, _ = second.communicate(timeout=200)
