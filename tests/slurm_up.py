@@ -33,6 +33,7 @@ MpiDefault=none
 JobRequeue=1
 SchedulerParameters=batch_sched_delay=0
 SlurmctldParameters=preempt_send_user_signal
+SlurmdParameters=config_overrides
 SlurmctldPidFile={folder}/ctld.pid
 SlurmdPidFile={folder}/d.pid
 SlurmdSpoolDir={folder}/d

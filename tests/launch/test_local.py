@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import torch
 from fixtures_sweep import SETTINGS, SWEEP
 
+from ferbench.errors import Interrupted
 from ferbench.launch import here
 from ferbench.launch.cells import Cell, Ended, plan_all
 from ferbench.launch.local import Local, _Process, gpus, said
@@ -130,6 +132,22 @@ def test_what_was_killed_is_tried_again_so_many_times_and_what_says_what_is_wron
     assert said(tmp_path / "log") == "erm.toml: no loss"
     lost = ended(tmp_path, 0, 1)
     assert lost is not None and "without the record" in lost.reason
+
+
+def test_what_a_run_says_is_wrong_with_it_is_its_reason(place: Path) -> None:
+    cell = Cell(Request("nobody", ("rafdb",)))
+    (one,) = Local(1, place / "logs").run([cell], Tell(), Reporter(quiet=True))  # type: ignore[arg-type]
+    assert one.record is None and one.reason.startswith("--method: no method 'nobody'"), one.reason
+
+
+def test_a_wish_to_stop_ends_the_runs(place: Path) -> None:
+    reporter = Reporter(quiet=True)
+    cell = Cell(Request("erm", ("rafdb",), protocol="in-domain@1", out=place / "runs", **SETTINGS))
+    threading.Timer(0.5, lambda: setattr(reporter, "stop", True)).start()
+    with pytest.raises(Interrupted, match=r"1 runs were going on\. The same command goes on"):
+        list(Local(1, place / "logs").run([cell], Tell(), reporter))  # type: ignore[arg-type]
+    left = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False).stdout
+    assert "ferbench.launch.worker" not in left
 
 
 def test_every_run_gets_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
