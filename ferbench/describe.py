@@ -75,7 +75,7 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
         "stages": stages,
         "notes": list(plan.notes),
         "device": machine.name,
-        "dtype": str(machine.dtype).removeprefix("torch."),
+        "dtype": machine.dtype_name,
         "threads": torch.get_num_threads(),
         "estimated_seconds": round(sum(float(s["estimated_seconds"]) for s in stages), 1),
     }  # fmt: skip

@@ -13,12 +13,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ferbench import recording
 from ferbench.errors import FerbenchError
 from ferbench.flow import Inputs
 from ferbench.method.compose import Method
 from ferbench.results.record import Environment
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, full) for name, full in recording.DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class Machine:
             dist.barrier()
 
     @property
+    def dtype_name(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def name(self) -> str:
         return (
             torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else f"CPU ({torch.get_num_threads()} threads)"
@@ -82,7 +87,7 @@ class Machine:
             python=platform.python_version(),
             platform=platform.platform(terse=True),
             device=self.name if self.device.type == "cuda" else _processor(),
-            dtype=str(self.dtype).removeprefix("torch."),
+            dtype=self.dtype_name,
             threads=torch.get_num_threads(),
             distributions=dict(distributions),
             commit=commit(),

@@ -11,6 +11,7 @@ from ferbench.data.names import Reference, parse
 from ferbench.errors import DataError, FerbenchError, RecipeError
 from ferbench.facts import Facts, gather
 from ferbench.home import data_home
+from ferbench.layers import TOP_SETTINGS
 from ferbench.plugins import Registry
 from ferbench.recipe import Recipe, Stage, resolve
 from ferbench.roles import apart, auxiliary_sets, kin
@@ -19,7 +20,7 @@ from ferbench.schema import LABEL_SPACES, LabelSpace
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asked for, as typed."""
+    """What a user asked for, as typed. labels, selection: what a protocol lays down, over the recipe; None where there is none."""
 
     method: str
     sources: tuple[str, ...]
@@ -38,6 +39,9 @@ class Request:
     compile: bool = False
     checkpoint_every: float = 30.0
     auxiliary_seed: int = 0
+    protocol: str = ""
+    labels: str | None = None
+    selection: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def plan(request: Request, registry: Registry) -> Plan:
         sources=[reference.name for reference in references],
         weights=request.weights,
         settings=request.settings,
+        fixed={key: value for key in TOP_SETTINGS if (value := getattr(request, key)) is not None},
     )
     labels = LABEL_SPACES[recipe.labels]
     sources = tuple(gather(reference, registry.datasets) for reference in references)

@@ -1,14 +1,16 @@
 """A recipe: TOML → stages of slots, with presets, variants and settings laid over it. Every error names file and key. No torch.
 
 Layers, each over the last: the recipe itself (the paper's settings), ``preset``, ``variant``, ``for_source`` (what the paper says of
-that source), parts that ``--set`` names, ``--weights``, ``--set``. In ``stage``, ``losses``, ``critics``, ``teachers``, ``load`` and
-``optimiser.slots`` the value ``false`` takes out an entry of an earlier layer, and ``smooth = false`` the smoothing.
+that source), parts that ``--set`` names, ``--weights``, ``--set``, what a protocol lays down. In ``stage``, ``losses``, ``critics``,
+``teachers``, ``load`` and ``optimiser.slots`` the value ``false`` takes out an entry of an earlier layer, and ``smooth = false`` the
+smoothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import ConfigDict
@@ -166,6 +168,7 @@ def resolve(
     sources: Sequence[str] = (),
     weights: str | None = None,
     settings: Sequence[str] = (),
+    fixed: Mapping[str, str] = MappingProxyType({}),
 ) -> Recipe:
     """The recipe with all layers applied and every option checked. Raises RecipeError or UnknownName naming file and key."""
     if unknown := sorted(set(raw) - _TOP):
@@ -180,6 +183,7 @@ def resolve(
         set_weights(base["stage"], registry, weights, where)
     for setting in settings:
         put(base, find(base, setting, _STAGE_KEYS))
+    base |= fixed
     return Recipe(
         name=base["name"],
         summary=base.get("summary", ""),

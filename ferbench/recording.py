@@ -1,21 +1,27 @@
-"""What a run's record says: which data in which role, which versions, which stages, what the targets share with training."""
+"""What a run's record says: which data in which role, which versions, which stages, what the targets share with training. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ferbench.data.prepared import PreparedSet
 from ferbench.layers import SLOT_KINDS
-from ferbench.machine import Machine
 from ferbench.planning import Plan, shared, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.results import record as rec
-from ferbench.train.artifacts import Artifact
-from ferbench.train.workshop import Order
+from ferbench.results.store import RunFolder
+
+if TYPE_CHECKING:
+    from ferbench.machine import Machine
+    from ferbench.train.artifacts import Artifact
+    from ferbench.train.workshop import Order
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
+"""What ``--dtype`` may say beside "auto", and what torch calls it."""
 
 
 def versions(registry: Registry, stages: list[Stage]) -> dict[str, str]:
@@ -61,18 +67,27 @@ def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
     return [uses[key] for key in sorted(uses)]
 
 
-def run_id_of(plan: Plan, registry: Registry, uses: list[rec.DataUse], machine: Machine) -> str:
+def run_id_of(plan: Plan, registry: Registry, uses: list[rec.DataUse], dtype: str, world: int) -> str:
+    """The run's name. dtype: "float32", "bfloat16". world: processes that train together."""
     return rec.run_id(
-        recipe_dict(plan, machine), rec.fingerprints_of(uses), versions(registry, list(plan.recipe.stages)), plan.request.seed
+        recipe_dict(plan, dtype, world),
+        rec.fingerprints_of(uses),
+        versions(registry, list(plan.recipe.stages)),
+        plan.request.seed,
     )
 
 
-def recipe_dict(plan: Plan, machine: Machine) -> dict[str, Any]:
+def run_folder(plan: Plan, run_id: str) -> RunFolder:
+    """Where the run lies: its method, its sources and the start of its id."""
+    return RunFolder(plan.request.out / f"{plan.recipe.name}-{'+'.join(f.reference.slug() for f in plan.sources)}-{run_id[:8]}")
+
+
+def recipe_dict(plan: Plan, dtype: str, world: int) -> dict[str, Any]:
     """The resolved recipe, and the few settings of the run that its results depend on."""
     recipe = asdict(plan.recipe)
     recipe["stages"] = [stage_dict(stage) for stage in plan.recipe.stages]
     recipe["run"] = {
-        "dtype": str(machine.dtype).removeprefix("torch."), "world": machine.world, "auxiliary_seed": plan.request.auxiliary_seed,
+        "dtype": dtype, "world": world, "auxiliary_seed": plan.request.auxiliary_seed,
         "oracle": plan.request.oracle,
     }  # fmt: skip
     return recipe
@@ -116,7 +131,7 @@ def make_record(
             )
         )
     return rec.Record(
-        run_id=run_id, method=plan.recipe.name, recipe=recipe_dict(plan, machine), preset=plan.recipe.preset,
+        run_id=run_id, method=plan.recipe.name, recipe=recipe_dict(plan, machine.dtype_name, machine.world), preset=plan.recipe.preset,
         variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
         labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
         selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),

@@ -14,17 +14,18 @@ from typing import Any
 
 from ferbench.data.augment import check
 from ferbench.data.loader import Faces
-from ferbench.data.prepared import PreparedSet, open_set
+from ferbench.data.prepared import PreparedSet
 from ferbench.errors import DataError
 from ferbench.evaluation.metrics import measure
 from ferbench.evaluation.predict import predict
 from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
+from ferbench.opening import open_sets
 from ferbench.planning import Job, Plan, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
-from ferbench.recording import data_uses, make_record, run_id_of, training_split, versions
+from ferbench.recording import data_uses, make_record, run_folder, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder, folder_lock
@@ -51,11 +52,11 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
     prepared = all(facts.ready for facts in plan.datasets().values())
     if not prepared:
         _rehearse(plan, registry, machine)  # refuse what cannot work before any face is drawn or decoded
-    sets = _open_sets(plan, registry, reporter)
+    sets = open_sets(plan, registry, reporter)
     orders = make_orders(plan, registry, sets, machine)
     uses = data_uses(plan, sets)
-    run_id = run_id_of(plan, registry, uses, machine)
-    folder = RunFolder(plan.request.out / f"{plan.recipe.name}-{'+'.join(f.reference.slug() for f in plan.sources)}-{run_id[:8]}")
+    run_id = run_id_of(plan, registry, uses, machine.dtype_name, machine.world)
+    folder = run_folder(plan, run_id)
     if folder.record.is_file():
         done = rec.read_record(folder.record)
         if done.run_id == run_id:
@@ -108,20 +109,6 @@ def draft_orders(plan: Plan) -> tuple[Order, ...]:
 
 def _seed(plan: Plan, job: Job) -> int:
     return job_seed(plan.request.auxiliary_seed if job.stage.seed == "auxiliary" else plan.request.seed, job.label)
-
-
-def _open_sets(plan: Plan, registry: Registry, reporter: Reporter) -> dict[str, PreparedSet]:
-    """Every dataset of the plan, opened; those whose pictures are made rather than read are prepared on first use."""
-    opened: dict[str, PreparedSet] = {}
-    for name, facts in plan.datasets().items():
-        if facts.ready:
-            opened[name] = open_set(facts.reference, registry.datasets)
-            continue
-        total = facts.images("all")
-        reporter.say(f"Preparing {name}: {total} faces, once")
-        with reporter.task(f"prepare {name}", total):
-            opened[name] = open_set(facts.reference, registry.datasets, progress=reporter.phase)
-    return opened
 
 
 def make_orders(plan: Plan, registry: Registry, sets: Mapping[str, PreparedSet], machine: Machine) -> tuple[Order, ...]:

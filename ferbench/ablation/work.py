@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ferbench.ablation.rows import Row
-from ferbench.errors import FerbenchError, Interrupted
+from ferbench.errors import FerbenchError
+from ferbench.launch import here
+from ferbench.launch.cells import Cell
 from ferbench.planning import Plan, Request, plan
 from ferbench.plugins import Registry
 from ferbench.report import Reporter
@@ -65,22 +67,17 @@ def _decide(row: Row, request: Request, seeds: Sequence[int], registry: Registry
 
 def work(decided: Sequence[Decided], registry: Registry, reporter: Reporter) -> list[Outcome]:
     """Run what can run. A row that fails on the way says why and the next one begins; a wish to stop ends them all."""
-    from ferbench.run import execute
-
     found: list[Outcome] = []
     for number, one in enumerate(decided, 1):
         runs: list[Done] = []
         reason = one.reason
         for planned in one.plans:
             reporter.say(f"Row {number} of {len(decided)}: {one.row.name}, seed {planned.request.seed}")
-            try:
-                outcome = execute(planned, registry, reporter)
-            except Interrupted:
-                raise
-            except FerbenchError as problem:
-                reason = problem.line()
+            ended = here.run(Cell(planned.request, planned), registry, reporter)
+            if ended.folder is None or ended.record is None:
+                reason = ended.reason
                 reporter.say(f"  skipped: {reason}")
                 break
-            runs.append(Done(planned.request.seed, outcome.folder, outcome.record))
+            runs.append(Done(planned.request.seed, ended.folder, ended.record))
         found.append(Outcome(one.row, () if reason else tuple(runs), reason))
     return found

@@ -33,10 +33,15 @@ def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--source",
     "sources",
-    required=True,
     callback=listed,
     shell_complete=complete("datasets"),
-    help="What to train on; several with commas.",
+    help="What to train on; several with commas. A protocol with one arm needs none.",
+)
+@click.option(
+    "--protocol",
+    default="",
+    metavar="NAME[@VERSION]",
+    help="Targets, label space and selection as the protocol has them; what contradicts it is refused. See: ferbench list protocols.",
 )
 @click.option(
     "--target",
@@ -83,15 +88,17 @@ def command(dry_run: bool, as_json: bool, compile_: bool, **given: Any) -> None:
     \b
     ferbench run --method addl --source affectnet
     ferbench run --method erm --source synth-wild --preset quick --seed 1
+    ferbench run --method erm --protocol synth@1 --source synth-wild
     """
-    from ferbench.planning import Request, plan
+    from ferbench.arms import decide
+    from ferbench.planning import Request
     from ferbench.plugins import load
     from ferbench.report import Reporter
 
     request = Request(compile=compile_, **given)
     registry = load()
     reporter = Reporter(quiet=as_json or os.environ.get("RANK", "0") != "0")
-    planned = plan(request, registry)
+    planned = decide(request, registry)
     if dry_run:
         from ferbench.describe import describe, lines
 

@@ -10,6 +10,7 @@ import click
 
 VERBS: dict[str, str] = {
     "run": "Train a method on a source, evaluate it on targets, record the result.",
+    "sweep": "Run every cell of a protocol: methods, sources, seeds; on this machine or Slurm.",
     "ablate": "Run the rows of a paper's tables, or cross parts; measured beside printed.",
     "list": "What there is: methods, datasets, protocols, backbones, maskings, disentanglers, heads.",
     "data": "Known and prepared datasets: list, prepare, verify, show.",

@@ -101,6 +101,16 @@ class Protocol(_Model):
         """Its classes, in order."""
         return tuple(str(one) for one in LABEL_SPACES[self.labels].classes)
 
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of its partitions, each tested once; none where a set is not parted."""
+        if self.kind != "folds":
+            return ()
+        (ends,) = {one.split for one in self.sets.values()}
+        first, last = ends.split("-")
+        stem = first.rstrip("0123456789")
+        return tuple(f"{stem}{number}" for number in range(int(first.removeprefix(stem)), int(last.removeprefix(stem)) + 1))
+
     def arm_of(self, sources: Sequence[str]) -> Arm | None:
         """The arm that learns from exactly these sets."""
         return next((arm for arm in self.arms if sorted(arm.sources) == sorted(sources)), None)
@@ -122,6 +132,14 @@ def read(name: str | Path) -> Protocol:
     if name not in names():
         raise UnknownName("protocol", name, names(), next="See: ferbench list protocols")
     return parse(text(name), f"{name}.toml")
+
+
+def find(name: str) -> Protocol:
+    """NAME@VERSION, or the newest version of NAME. Errors as :func:`read`."""
+    if "@" in name:
+        return read(name)
+    versions = [int(one.partition("@")[2]) for one in names() if one.partition("@")[0] == name]
+    return read(f"{name}@{max(versions)}" if versions else name)
 
 
 def text(name: str) -> bytes:

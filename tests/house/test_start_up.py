@@ -16,6 +16,7 @@ LIGHT = {
     "import ferbench.recipe": HEAVY,
     "import ferbench.cli": HEAVY,
     "import ferbench.planning": WITH_ARROW,
+    "import ferbench.launch.local, ferbench.launch.slurm, ferbench.launch.tables, ferbench.launch.cost": WITH_ARROW,
     "import ferbench.results.record": WITH_ARROW,
     "import ferbench.results.store": WITH_ARROW,
     "import ferbench.results.predictions": WITH_ARROW,
@@ -30,6 +31,7 @@ LIGHT = {
     "from ferbench.cli import main; main(['list', 'methods'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['list', 'backbones', '--json'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['run', '--help'])": HEAVY,
+    "from ferbench.cli import main; main(['sweep', '--help'])": HEAVY,
     "from ferbench.cli import main; main(['plugin', '--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main\nmain(['plugin', 'check', '--help'])": (*HEAVY, "pydantic", "numpy", "rich"),
     "from tempfile import TemporaryDirectory\nfrom ferbench.cli import main\n"
