@@ -12,16 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ferbench.data.augment import check
 from ferbench.data.loader import Faces, Loader
 from ferbench.data.prepared import PreparedSet, open_set
-from ferbench.errors import DataError
 from ferbench.evaluation.metrics import measure
 from ferbench.evaluation.predict import predict
 from ferbench.evaluation.selection import EpochScore, oracle
-from ferbench.evaluation.statistics import seed_of, summarise
 from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
@@ -31,8 +27,8 @@ from ferbench.recipe import Stage
 from ferbench.recording import data_uses, make_record, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
-from ferbench.results.predictions import by_id, write_predictions
-from ferbench.results.store import RunFolder, folder_lock, predictions_name
+from ferbench.results.store import RunFolder, folder_lock
+from ferbench.scoring import Showing, refuse_overlap, score
 from ferbench.train.artifacts import Artifact, ArtifactStore
 from ferbench.train.loop import Loop
 from ferbench.train.rehearsal import rehearse
@@ -71,7 +67,8 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
         if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == run_id:
             return Outcome(folder.path, done, True)
         reporter.events = folder.events if machine.rank == 0 else None
-        _check_overlap(plan, sets)
+        if not plan.request.allow_overlap:
+            refuse_overlap(plan.targets, sets, [facts.name for facts in plan.sources])
         shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
         artifacts = _train(plan, shop, sets, machine, reporter)
         trained = time.monotonic()
@@ -216,78 +213,28 @@ def _evaluate(
     order = shop.orders[-1]
     method = shop.trained(order)
     selected = artifacts[order.label][0].selected_epoch
+    showing = Showing(plan.recipe.deployed, plan.labels, machine)
     results = []
     with reporter.task("evaluate", len(plan.targets)):
         for number, target in enumerate(plan.targets):
             opened = sets[target.facts.name]
-            results.append(_score(plan, target, opened, method, machine, folder, run_id, plan.recipe.selection, selected))
+            results.append(score(showing, target, opened, method, folder, run_id, plan.recipe.selection, selected))
             if plan.request.oracle:
-                best, epoch = _oracle(plan, shop, target, opened, machine)
-                results.append(_score(plan, target, opened, best, machine, folder, run_id, "oracle", epoch))
+                best, epoch = _oracle(shop, showing, target, opened)
+                results.append(score(showing, target, opened, best, folder, run_id, "oracle", epoch))
             reporter.advance(number + 1, len(plan.targets), target.facts.name)
     return results
 
 
-def _predictions(plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine) -> Any:
-    """Predictions for every labelled sample of the split; the unreadable ones stay in, as not covered."""
-    stage = plan.recipe.deployed
-    names = tuple(str(c) for c in plan.labels.classes)
-    rows = opened.rows(target.split)
-    rows = rows[opened.expressions(plan.labels)[rows] >= 0]
-    faces = Faces.from_sets([opened], target.split, plan.labels, stage.view)
-    forecast = predict(machine.forward(method), _loader(faces, stage, 0, machine).test_batches())
-    forecast = replace(forecast, rows=np.searchsorted(rows, faces.rows[0])[forecast.rows])  # place among all, readable or not
-    ids = [opened.ids[row] for row in rows.tolist()]
-    return forecast.predictions(names, ids, opened.expressions(plan.labels)[rows], opened.affect[rows])
-
-
-def _score(
-    plan: Plan, target: Target, opened: PreparedSet, method: Method, machine: Machine, folder: RunFolder, run_id: str,
-    selection: str, epoch: int,
-) -> rec.Result:  # fmt: skip
-    predictions = by_id(
-        _predictions(plan, target, opened, method, machine)
-    )  # as stored: intervals are resamples of rows in order
-    file = predictions_name(target.facts.name, target.split, selection)
-    sha = write_predictions(folder.path / file, predictions)
-    summary = summarise(predictions, seed_of(run_id, target.facts.name, target.split, selection))
-    role: Any = target.role
-    return rec.Result.of(
-        summary, rec.PredictionsFile(file=file, sha256=sha), target=target.facts.name, split=target.split, role=role,
-        selection=selection, epoch=epoch,
-    )  # fmt: skip
-
-
-def _oracle(plan: Plan, shop: Workshop, target: Target, opened: PreparedSet, machine: Machine) -> tuple[Method, int]:
+def _oracle(shop: Workshop, showing: Showing, target: Target, opened: PreparedSet) -> tuple[Method, int]:
     """The epoch that scores best on the target itself: what choosing on the test set is worth. Never ranked."""
     order = shop.orders[-1]
     scores = []
     for epoch in range(order.stage.epochs):
-        found = measure(_predictions(plan, target, opened, shop.snapshot(order, epoch), machine))
+        found = measure(showing.predictions(target, opened, shop.snapshot(order, epoch)))
         scores.append(EpochScore(epoch, target=found["uar"]))
     best = oracle(scores)
     return shop.snapshot(order, best), best
-
-
-def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
-    """Refuse a target that holds the very images the source trains on, as files or as pixels, unless the user says so."""
-    seen = {h: f.name for f in plan.sources for pair in _hashes(sets[f.name], "train") for h in pair if h}
-    for target in plan.targets:
-        if target.role == "source-test":
-            continue
-        hashes = _hashes(sets[target.facts.name], target.split)
-        shared = [h for h in (next((h for h in pair if h in seen), None) for pair in hashes) if h]
-        if shared and not plan.request.allow_overlap:
-            raise DataError(
-                f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
-                f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
-            )  # fmt: skip
-
-
-def _hashes(opened: PreparedSet, split: str) -> list[tuple[str, str]]:
-    """(of the file, of the stored pixels) for every picture of a split; empty where it could not be read."""
-    pairs = list(zip(opened.file_hashes, opened.column("pixel_sha256"), strict=True))
-    return [pairs[row] for row in opened.rows(split).tolist()]
 
 
 def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:

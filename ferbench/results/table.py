@@ -74,6 +74,8 @@ def notes(record: Record) -> list[str]:
         found += (
             [": ".join([f"{use.name} {use.split}: a partial copy", *([use.note] if use.note else [])])] if use.partial else []
         )
+    if record.evaluates:
+        found.append(f"an evaluation of run {record.evaluates}; nothing was trained for it")
     if record.synthetic:
         found.append("synthetic faces: a diagnostic, not comparable with real ones")
     if record.approximate:

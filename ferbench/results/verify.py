@@ -93,6 +93,7 @@ def _said_twice(record: Record) -> Iterator[Problem]:
 def _result(folder: RunFolder, record: Record, i: int, result: Result) -> Iterator[Problem]:
     """The predictions file of one result, and every number that follows from it."""
     at, path = f"results[{i}]", folder.path / result.predictions.file
+    yield from _possible(at, result)
     if not path.is_file():
         yield Problem(f"{at}.predictions.file", result.predictions.file, "no such file")
         return
@@ -109,6 +110,17 @@ def _result(folder: RunFolder, record: Record, i: int, result: Result) -> Iterat
         return
     seed = seed_of(record.run_id, result.target, result.split, result.selection)
     yield from _numbers(at, result, summarise(said, seed, record.bootstrap.resamples, record.bootstrap.level))
+
+
+def _possible(at: str, result: Result) -> Iterator[Problem]:
+    """Shares that no count can give: accuracy is k/N, a class's recall k of its own; and counts that do not sum up."""
+    yield from _same(f"{at}.n", result.n, sum(map(sum, result.confusion)))
+    shares = {f"{at}.per_class.{name}.recall": (one.recall, one.n) for name, one in result.per_class.items()}
+    if "accuracy" in result.metrics:
+        shares[f"{at}.metrics.accuracy.value"] = (result.metrics["accuracy"].value, result.n)
+    for field, (share, n) in shares.items():
+        if share is not None and n and (abs(share * n - round(share * n)) > n * TOLERANCE or not 0 <= share <= 1):
+            yield Problem(field, repr(share), f"no k/{n:,}")
 
 
 def _numbers(at: str, result: Result, found: Summary) -> Iterator[Problem]:

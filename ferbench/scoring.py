@@ -1,0 +1,83 @@
+"""A trained method scored on a target: its predictions, their file and the result that follows. For a run's end, and for later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ferbench.data.loader import Faces, Loader
+from ferbench.data.prepared import PreparedSet
+from ferbench.errors import DataError
+from ferbench.evaluation.metrics import Predictions
+from ferbench.evaluation.predict import predict
+from ferbench.evaluation.statistics import seed_of, summarise
+from ferbench.machine import Machine
+from ferbench.method.compose import Method
+from ferbench.planning import Target
+from ferbench.recipe import Stage
+from ferbench.results import record as rec
+from ferbench.results.predictions import by_id, write_predictions
+from ferbench.results.store import RunFolder, predictions_name
+from ferbench.schema import LabelSpace
+
+
+@dataclass(frozen=True)
+class Showing:
+    """How pictures are shown to a method when it is scored: the view of its deployed stage, its label space, its machine."""
+
+    stage: Stage
+    labels: LabelSpace
+    machine: Machine
+
+    def predictions(self, target: Target, opened: PreparedSet, method: Method) -> Predictions:
+        """Predictions for every labelled sample of the split; the unreadable ones stay in, as not covered."""
+        names = tuple(str(c) for c in self.labels.classes)
+        rows = opened.rows(target.split)
+        rows = rows[opened.expressions(self.labels)[rows] >= 0]
+        faces = Faces.from_sets([opened], target.split, self.labels, self.stage.view)
+        loader = Loader(faces, self.stage.view, self.stage.batch, 0, self.machine.device, channels_last=True)
+        forecast = predict(self.machine.forward(method), loader.test_batches())
+        forecast = replace(forecast, rows=np.searchsorted(rows, faces.rows[0])[forecast.rows])  # place among all, readable or not
+        ids = [opened.ids[row] for row in rows.tolist()]
+        return forecast.predictions(names, ids, opened.expressions(self.labels)[rows], opened.affect[rows])
+
+
+def score(
+    showing: Showing, target: Target, opened: PreparedSet, method: Method, folder: RunFolder, run_id: str, selection: str,
+    epoch: int | None,
+) -> rec.Result:  # fmt: skip
+    """The result of ``target``; its predictions are written to the run's folder."""
+    predictions = by_id(showing.predictions(target, opened, method))  # as stored: intervals are resamples of rows in order
+    file = predictions_name(target.facts.name, target.split, selection)
+    sha = write_predictions(folder.path / file, predictions)
+    summary = summarise(predictions, seed_of(run_id, target.facts.name, target.split, selection))
+    role: Any = target.role
+    return rec.Result.of(
+        summary, rec.PredictionsFile(file=file, sha256=sha), target=target.facts.name, split=target.split, role=role,
+        selection=selection, epoch=epoch,
+    )  # fmt: skip
+
+
+def refuse_overlap(targets: Sequence[Target], sets: Mapping[str, PreparedSet], sources: Sequence[str]) -> None:
+    """Refuse a target that holds the very images that a source trains on, as files or as pixels. ``sets``: targets and sources by
+    name; a source that is not among them is not looked at."""
+    seen = {h: name for name in sources if name in sets for pair in _hashes(sets[name], "train") for h in pair if h}
+    for target in targets:
+        if target.role == "source-test":
+            continue
+        hashes = _hashes(sets[target.facts.name], target.split)
+        shared = [h for h in (next((h for h in pair if h in seen), None) for pair in hashes) if h]
+        if shared:
+            raise DataError(
+                f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
+                f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
+            )  # fmt: skip
+
+
+def _hashes(opened: PreparedSet, split: str) -> list[tuple[str, str]]:
+    """(of the file, of the stored pixels) for every picture of a split; empty where it could not be read."""
+    pairs = list(zip(opened.file_hashes, opened.column("pixel_sha256"), strict=True))
+    return [pairs[row] for row in opened.rows(split).tolist()]
