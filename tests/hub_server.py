@@ -170,7 +170,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 if fault is not None and fault.status:
                     raise Refused(fault.status)
                 if method in ("POST", "PUT"):
-                    return self._json(answer(hub, method, self.path, self.headers.get("Authorization") or "", body))
+                    token = self.headers.get("Authorization") or ""
+                    return self._json(answer(hub, method, self.path, token, body), None if fault is None else fault.cut)
                 self._route(method, fault)
             except Refused as no:
                 self._refuse(method, no)
@@ -239,8 +240,8 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 return 0, size
             return int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
 
-        def _json(self, value: Any) -> None:
-            self._send("GET", 200, json.dumps(value).encode(), {"Content-Type": "application/json"}, None)
+        def _json(self, value: Any, cut: int | None = None) -> None:
+            self._send("GET", 200, json.dumps(value).encode(), {"Content-Type": "application/json"}, cut)
 
         def _refuse(self, method: str, no: Refused) -> None:
             headers = dict(no.headers) | ({"X-Error-Code": no.code} if no.code else {})

@@ -158,11 +158,11 @@ def test_a_pull_request_leaves_main_alone_and_private_is_private(hub: HubServer,
         ("pre403", {"path": "/preupload/", "status": 403}, "the token may not write there (403)"),
         ("pre404", {"path": "/preupload/", "status": 404}, "no such repository or owner (404)"),
         ("commit412", {"path": "/commit/", "status": 412}, "somebody else committed meanwhile (412), so nothing was published"),
-        ("commit500", {"path": "/commit/", "status": 500}, "the Hub answered 500. Nothing was published"),
-        ("pre500", {"path": "/preupload/", "status": 500}, "the Hub answered 500. Nothing was published"),
+        ("commit500", {"path": "/commit/", "status": 500}, "the Hub answered 500. Nothing is there in part"),
+        ("pre500", {"path": "/preupload/", "status": 500}, "the Hub answered 500. Nothing is there in part"),
         ("put403", {"path": "/lfs/", "status": 403, "methods": ("PUT",)}, "the token may not write there (403)"),
-        ("put500", {"path": "/lfs/", "status": 500, "methods": ("PUT",)}, "the Hub answered 500. Nothing was published"),
-        ("verify400", {"path": "/lfs-verify", "status": 400}, "the Hub answered 400. Nothing was published"),
+        ("put500", {"path": "/lfs/", "status": 500, "methods": ("PUT",)}, "the Hub answered 500. Nothing is there in part"),
+        ("verify400", {"path": "/lfs-verify", "status": 400}, "the Hub answered 400. Nothing is there in part"),
         ("cutcommit", {"path": "/commit/", "cut": 0}, "the upload broke off, or the Hub cannot be reached"),
         ("cutput", {"path": "/lfs/", "cut": 0, "methods": ("PUT",)}, "the upload broke off, or the Hub cannot be reached"),
     ],
@@ -193,6 +193,13 @@ def test_a_line_that_breaks_once_is_taken_up(hub: HubServer, client: Client, run
     hub.objects.clear()
     hub.fail("/lfs/", cut=0, methods=("PUT",), times=1)
     assert publish(client, run, "me/once")[0] == 0 and "model.safetensors" in head(hub, "me/once")
+
+
+def test_an_answer_that_is_lost_leaves_one_commit_and_the_next_try_finds_it(hub: HubServer, client: Client, run: Path) -> None:
+    hub.fail("/commit/", cut=5, methods=("POST",), times=1)
+    assert "Nothing is there in part" in client.refusal("publish", str(run), "--repo", "me/lost", HF_TOKEN=GOOD)
+    code, out, _ = publish(client, run, "me/lost")
+    assert code == 0 and "there already" in out and len(hub.repos["me/lost"].commits) == 2
 
 
 def test_another_commit_in_between_is_not_overwritten(hub: HubServer, client: Client, run: Path) -> None:

@@ -130,7 +130,10 @@ def _explain_refusal(problem: Exception, status: int | None, kind: Kind) -> tupl
     if isinstance(problem, ValueError) and type(problem) is ValueError:  # metadata or an answer that its client does not accept
         return f"refused: {told}", kind.elsewhere
     if isinstance(problem, OSError | RuntimeError) or type(problem).__module__.startswith(("httpx", "httpcore")):
-        return f"the upload broke off, or the Hub cannot be reached ({type(problem).__name__})", kind.elsewhere
+        first: BaseException = problem
+        while first.__cause__ is not None:
+            first = first.__cause__
+        return f"the upload broke off, or the Hub cannot be reached ({type(first).__name__})", kind.elsewhere
     return None
 
 

@@ -45,7 +45,8 @@ from datasets import load_dataset
 results = load_dataset("REPO", "results", split="train")
 ```
 
-`verified` says that every number was recomputed from the predictions. `synthetic` rows are diagnostics, and not to be compared with real faces.
+`verified` says that every number was recomputed from the predictions. `synthetic` rows are diagnostics, not to be
+compared with real faces.
 """
 
 

@@ -33,10 +33,10 @@ def card(record: Record, repo: str) -> str:
         eval_results=results, tags=["facial-expression-recognition", "ferbench", *(["synthetic-data"] if record.synthetic else [])],
         datasets=[use.name.removeprefix("hf:") for use in record.data if use.name.startswith("hf:")] or None,
     )  # fmt: skip
-    loader = FileSystemLoader(TEMPLATE.parent)
-    made = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True).get_template(
-        TEMPLATE.name
+    environment = Environment(  # noqa: S701, Markdown is no HTML
+        loader=FileSystemLoader(TEMPLATE.parent), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    made = environment.get_template(TEMPLATE.name)
     return made.render(
         head=head.to_yaml(), record=record, repo=repo, table=results_markdown(record), limits=list(_limits(record)),
         learnt=[use for use in record.data if use.role not in ("source-test", "target")],

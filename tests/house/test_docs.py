@@ -49,7 +49,11 @@ def commands() -> list[str]:
     found = [
         match.group(1).strip()
         for line in lines
-        if (match := re.search(r"(?:^|\s)ferbench ((?:run|list|data|evaluate|verify|show|leaderboard|publish|plugins?).*)", line.split("  #")[0]))
+        if (
+            match := re.search(
+                r"(?:^|\s)ferbench ((?:run|list|data|evaluate|verify|show|leaderboard|publish|plugins?).*)", line.split("  #")[0]
+            )
+        )
     ]
     return list(dict.fromkeys(found))
 

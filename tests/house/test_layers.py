@@ -45,7 +45,20 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What a package or module of the core may import, beside itself. A dotted name allows that module alone."""
 
-TOP = {"run", "scoring", "recording", "describe", "machine", "report", "study", "sharing", "ablation", "cli", "__main__", "__init__"}
+TOP = {
+    "run",
+    "scoring",
+    "recording",
+    "describe",
+    "machine",
+    "report",
+    "study",
+    "sharing",
+    "ablation",
+    "cli",
+    "__main__",
+    "__init__",
+}
 """They see both ends. Nobody below imports them."""
 
 
