@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,10 +72,26 @@ def check(path: Path, wanted: str, *, name: str, where: str, kind: Kind) -> str:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the client says of its retries and of Parquet in a model: what matters becomes one line."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logging.set_verbosity(level)
+
+
+@contextmanager
 def told(reference: str, kind: Kind) -> Iterator[None]:
     """Turns whatever the Hub's client raises into one line that says what to do."""
     try:
-        yield
+        with _quiet():
+            yield
     except FerbenchError:
         raise
     except Exception as problem:  # the client raises many kinds; what is none of them goes on as it is

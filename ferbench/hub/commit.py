@@ -6,9 +6,7 @@ What the Hub then holds is compared, file by file, with what was sent. A reposit
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -80,30 +78,14 @@ def commit(
         operations: list[Any] = [*additions, *(CommitOperationDelete(name) for name in gone)]
         if not gone and all(name in there and there[name] == _oid(one, there[name]) for name, one in sent.items()):
             return Committed(url, head, False, None)
-        with quiet():
-            made = api.create_commit(
-                place.repo, operations, commit_message=message, repo_type=place.type, parent_commit=head or None, create_pr=pr,
-            )  # fmt: skip
+        made = api.create_commit(
+            place.repo, operations, commit_message=message, repo_type=place.type, parent_commit=head or None, create_pr=pr,
+        )  # fmt: skip
         revision = str(made.oid)
         if not HEX40.fullmatch(revision):
             raise HubError(f"the Hub names commit {revision!r}, which is no 40-hex one", where=str(place))
         _compare(place, sent, _files(api, place, revision), revision)
     return Committed(url, revision, True, made.pr_url)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the client says of its retries and of Parquet in a model: what matters becomes one line."""
-    from huggingface_hub.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        logging.set_verbosity(level)
 
 
 def _head(api: Any, place: Place) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferbench.errors import FerbenchError, VerificationFailed, WeightsError
+from ferbench.errors import VerificationFailed, WeightsError
 from ferbench.hub import client
 from ferbench.hub.dataset import Snapshot
 from ferbench.hub.weights import pinned
@@ -25,19 +25,15 @@ def pull(reference: str, *, offline: bool | None = None) -> Path:
     wanted, pin = pinned(reference, offline=offline)
     if wanted.file is not None:
         raise WeightsError("names a file, and a whole method is wanted", where=reference, next=f"Say hf:{wanted.repo}")
-    listed = Snapshot(wanted.repo, pin["revision"], {}, "model")
+    if "saw" not in pin:
+        raise WeightsError(
+            "ferbench publish did not make it", where=reference, next=f"Its weights alone: ferbench run --weights {reference}"
+        )
     try:
-        manifest = listed.fetch([MANIFEST], offline=offline) / MANIFEST
-        parts = read_manifest(manifest)
+        listed = Snapshot(wanted.repo, pin["revision"], {}, "model").fetch([MANIFEST], offline=offline)
+        parts = read_manifest(listed / MANIFEST)
     except VerificationFailed as problem:
         raise WeightsError(problem.what, where=reference, next="Its owner can publish it again") from problem
-    except FerbenchError as problem:
-        if "no such file" not in problem.what and "did not arrive" not in problem.what:
-            raise
-        raise WeightsError(
-            f"there is no {MANIFEST} in it: ferbench publish did not make it", where=reference,
-            next=f"Its weights alone: ferbench run --weights {reference}",
-        ) from problem  # fmt: skip
     folder = Snapshot(wanted.repo, pin["revision"], parts, "model").fetch(list(parts), offline=offline)
     client.pin(str(wanted), {**pin, "sha256": parts[pin["file"]]})
     return folder

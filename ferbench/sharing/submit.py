@@ -33,10 +33,13 @@ def submit(runs: Sequence[Path], out: Path) -> list[Path]:
     """
     there = bundles(out) if out.is_dir() else []
     ready: list[tuple[Path, dict[str, bytes]]] = []
-    for path in runs:
+    for number, path in enumerate(runs):
         folder = locate(path).path
         record, parts = parts_of(folder)
-        if twice := same_row(folder, [*there, *(locate(other).path for other in runs[: len(ready)])]):
+        before = [locate(run).path for run in runs[:number]]
+        if folder in before:
+            raise DataError("named twice", where=str(path), next="Leave it out")
+        if twice := same_row(folder, [*there, *before]):
             raise DataError(f"submitted already: {twice.line()}", where=str(path), next="Leave it out")
         ready.append((out / f"{record.method}-{record.run_id}", parts))
     for target, parts in ready:

@@ -141,7 +141,7 @@ def test_a_share_that_no_count_gives_is_refused_by_name(bundle: Path) -> None:
 def test_the_same_row_twice_is_refused_as_a_run_and_as_predictions(run: Path, bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="submitted already: run_id"):
         submit([run], bundle.parent)
-    with pytest.raises(DataError, match="submitted already"):
+    with pytest.raises(DataError, match="named twice"):
         submit([run, run], tmp_path / "other")
     assert not (tmp_path / "other").exists(), "all or none"
     twin = Path(shutil.copytree(bundle, bundle.parent / "twin"))
