@@ -99,8 +99,8 @@ def test_verification_of_a_bundle(tmp_path: Path, targets: int, samples: int) ->
     )
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()  # of one thread: other work on the machine does not count
         assert {problem.field for problem in verify(tmp_path)} <= {"run_id", "synthetic"}
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     print(f"\n{targets} targets of {samples} samples: {sorted(took)[2]:.2f} s")
     assert sorted(took)[2] <= 2
