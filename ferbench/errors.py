@@ -63,6 +63,10 @@ class WeightsError(FerbenchError):
     """Pre-trained weights that are missing, unpinned, unsafe, or that do not fit."""
 
 
+class HubError(FerbenchError):
+    """Publishing that the Hub refused, or that broke off; nothing is there in part."""
+
+
 class TrainingStopped(FerbenchError):
     """Training that cannot go on (a loss that is not finite, a full disk); the last good checkpoint is kept."""
 

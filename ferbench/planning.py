@@ -14,8 +14,8 @@ from ferbench.home import data_home
 from ferbench.layers import TOP_SETTINGS
 from ferbench.plugins import Registry
 from ferbench.recipe import Recipe, Stage, resolve
-from ferbench.roles import apart, auxiliary_sets, kin
-from ferbench.schema import LABEL_SPACES, LabelSpace
+from ferbench.roles import akin, apart, auxiliary_sets
+from ferbench.schema import LABEL_SPACES, DatasetSpec, LabelSpace
 
 
 @dataclass(frozen=True)
@@ -146,19 +146,22 @@ class Shared:
 def shared(plan: Plan) -> list[Shared]:
     """Targets whose pictures, by their family, or whose very set something the method learns from holds: a source, auxiliary data,
     or what a teacher was trained on. Told before training, in the record, and in the target's row."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for target in (target for target in plan.targets if target.role == "target"):
-        for job in plan.jobs:
-            for facts in job.data:
-                if kin(facts, target.facts):
-                    found.setdefault((target.facts.name, facts.name), []).append(job.label)
-    every = plan.datasets()
+    return shared_with(plan.targets, [(job.label, facts.name, facts.spec) for job in plan.jobs for facts in job.data])
+
+
+def shared_with(targets: Sequence[Target], learnt: Sequence[tuple[str, str, DatasetSpec]]) -> list[Shared]:
+    """The same, for (stage, name of a set, its spec) of everything that was learnt from."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for target in (target for target in targets if target.role == "target"):
+        for label, name, spec in learnt:
+            if name == target.facts.name or akin(spec, target.facts.spec):
+                found.setdefault((target.facts.name, name, spec.family), []).append(label)
     return [
         Shared(
             name, by, f"its images train stage {', '.join(labels)}, without their expressions" if name == by else
-            f"shares pictures with {by} (family {every[by].spec.family}), which trains stage {', '.join(labels)}",
+            f"shares pictures with {by} (family {family}), which trains stage {', '.join(labels)}",
         )
-        for (name, by), labels in found.items()
+        for (name, by, family), labels in found.items()
     ]  # fmt: skip
 
 
@@ -209,7 +212,7 @@ def _check_source(facts: Facts, labels: LabelSpace) -> None:
 def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, registry: Registry) -> tuple[Target, ...]:
     """The source's own test split first, then the targets: those named, else every other prepared set of the same kind."""
     by_name = {facts.name: facts for facts in sources}
-    own = [Target(facts, _own_split(facts), "source-test") for facts in sources]
+    own = [Target(facts, own_split(facts), "source-test") for facts in sources]
     named = [parse(target, registry.datasets) for target in request.targets]
     if not named:
         named = _other_sets(sources, registry)
@@ -217,27 +220,43 @@ def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, reg
     for reference in named:
         bare = str(replace(reference, split=None))
         if bare in by_name:
-            own_split = _own_split(by_name[bare])
-            if reference.split not in (None, own_split):
-                raise DataError(
-                    f"its split {reference.split!r} is not kept apart from training", where=f"--target {reference}",
-                    next=f"As source and target at once only its {own_split!r} split can be scored: --target {bare}",
-                )  # fmt: skip
+            own_test(by_name[bare], reference)
             continue  # said openly, and scored as the source's own test split
-        facts = gather(replace(reference, split=None), registry.datasets)
-        split = reference.split or facts.evaluated
-        if not facts.images(split, labels):
-            if request.targets:
-                raise DataError(
-                    f"split {split!r} has no image of {labels.name}", where=f"--target {reference}",
-                    next=f"Its splits: {', '.join(f'{bare}@{s}' for s in facts.counts)}",
-                )  # fmt: skip
-            continue
-        targets.append(Target(facts, split, "target"))
+        target = aim(reference, registry)
+        if target.facts.images(target.split, labels):
+            targets.append(target)
+        elif request.targets:
+            raise no_image(target, labels)
     return (*(target for target in own if target.facts.images(target.split, labels)), *targets)
 
 
-def _own_split(facts: Facts) -> str:
+def aim(reference: Reference, registry: Registry) -> Target:
+    """A set as a target: the split that was named, else the one that is scored. Raises NotPrepared."""
+    facts = gather(replace(reference, split=None), registry.datasets)
+    return Target(facts, reference.split or facts.evaluated, "target")
+
+
+def own_test(facts: Facts, reference: Reference) -> Target:
+    """A source as a target: the split that is kept apart from training. Raises DataError where ``reference`` names another."""
+    split = own_split(facts)
+    if reference.split not in (None, split):
+        raise DataError(
+            f"its split {reference.split!r} is not kept apart from training", where=f"--target {reference}",
+            next=f"As source and target at once only its {split!r} split can be scored: --target {facts.name}",
+        )  # fmt: skip
+    return Target(facts, split, "source-test")
+
+
+def no_image(target: Target, labels: LabelSpace) -> DataError:
+    """The one line for a split that holds nothing to score."""
+    name = target.facts.name
+    return DataError(
+        f"split {target.split!r} has no image of {labels.name}", where=f"--target {name}@{target.split}",
+        next=f"Its splits: {', '.join(f'{name}@{split}' for split in target.facts.counts)}",
+    )  # fmt: skip
+
+
+def own_split(facts: Facts) -> str:
     return "test" if facts.evaluated == "all" else facts.evaluated
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ferbench.data.prepared import PreparedSet
+from ferbench.facts import Facts
 from ferbench.layers import SLOT_KINDS
-from ferbench.planning import Plan, shared, stage_dict
+from ferbench.planning import Plan, Target, shared, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder
+from ferbench.schema import LabelSpace
 
 if TYPE_CHECKING:
     from ferbench.machine import Machine
@@ -45,16 +47,7 @@ def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
     uses: dict[tuple[str, str, str], rec.DataUse] = {}
 
     def note(role: str, name: str, split: str, *, whole: bool) -> None:
-        opened, facts = sets[name], plan.datasets()[name]
-        rows = opened.rows(split)
-        inside = rows if whole else rows[opened.expressions(plan.labels)[rows] >= 0]
-        kind: Any = facts.spec.kind
-        uses[role, name, split] = rec.DataUse(
-            role=role, name=name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
-            dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, plan.labels),
-            coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
-            note="" if facts.reference.argument_is_path else opened.info["source"],
-        )  # fmt: skip
+        uses[role, name, split] = use_of(role, plan.datasets()[name], sets[name], split, plan.labels, whole=whole)
 
     for job in plan.jobs:
         for facts in job.data:
@@ -65,6 +58,19 @@ def data_uses(plan: Plan, sets: Mapping[str, PreparedSet]) -> list[rec.DataUse]:
     for target in plan.targets:
         note(target.role, target.facts.name, target.split, whole=False)
     return [uses[key] for key in sorted(uses)]
+
+
+def use_of(role: str, facts: Facts, opened: PreparedSet, split: str, labels: LabelSpace, *, whole: bool = False) -> rec.DataUse:
+    """One set in one role. whole: samples outside the label space are used too."""
+    rows = opened.rows(split)
+    inside = rows if whole else rows[opened.expressions(labels)[rows] >= 0]
+    kind: Any = facts.spec.kind
+    return rec.DataUse(
+        role=role, name=facts.name, kind=kind, fingerprint=opened.fingerprint, split=split, n=len(inside),
+        dropped={} if whole else facts.dropped("train" if split.startswith("train") else split, labels),
+        coverage=float(opened.readable[inside].mean()) if len(inside) else 1.0, partial=bool(opened.info["partial"]),
+        note="" if facts.reference.argument_is_path else opened.info["source"],
+    )  # fmt: skip
 
 
 def run_id_of(plan: Plan, registry: Registry, uses: list[rec.DataUse], dtype: str, world: int) -> str:
@@ -119,24 +125,13 @@ def make_record(
         )
     used = {(SLOT_KINDS[slot], chosen.use) for stage in plan.recipe.stages for slot, chosen in stage.slots().items()}
     used |= {("recipes", plan.recipe.name)} | {("datasets", facts.reference.name) for facts in plan.datasets().values()}
-    provenance = []
-    for kind, name in sorted(used):
-        plugin = registry.provenance(kind, name)
-        provenance.append(
-            rec.Provenance(
-                component=f"{kind}:{name}",
-                distribution=plugin.distribution,
-                version=plugin.version,
-                entry_point=plugin.entry_point,
-            )
-        )
     return rec.Record(
         run_id=run_id, method=plan.recipe.name, recipe=recipe_dict(plan, machine.dtype_name, machine.world), preset=plan.recipe.preset,
         variant=plan.recipe.variant or "", settings=plan.request.settings, seed=plan.request.seed,
         labels=rec.Labels(name=plan.labels.name, classes=tuple(str(c) for c in plan.labels.classes)),
         selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
-        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan, weights)),
-        environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=tuple(provenance),
+        weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan, weights, registry)),
+        environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=provenance_of(used, registry),
         synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
     )  # fmt: skip
 
@@ -148,15 +143,31 @@ SAW: Mapping[str, str] = {
 """What public weights are known to have seen (ferbench.hub), by source family."""
 
 
-def contamination(plan: Plan, weights: Mapping[str, rec.Weights]) -> list[rec.Contamination]:
+def provenance_of(used: Iterable[tuple[str, str]], registry: Registry) -> tuple[rec.Provenance, ...]:
+    """Where the parts (kind, name) come from."""
+    found = []
+    for kind, name in sorted(used):
+        plugin = registry.provenance(kind, name)
+        told = {"distribution": plugin.distribution, "version": plugin.version, "entry_point": plugin.entry_point}
+        found.append(rec.Provenance(component=f"{kind}:{name}", **told))
+    return tuple(found)
+
+
+def contamination(plan: Plan, weights: Mapping[str, rec.Weights], registry: Registry) -> list[rec.Contamination]:
     """Targets that share their source family, or their very set, with something the method learnt from, or its first weights did."""
     found = [rec.Contamination(target=one.target, by=one.by, note=one.note) for one in shared(plan)]
-    for one in weights.values():
+    return [*found, *seen_before(plan.targets, list(weights.values()), registry)]
+
+
+def seen_before(targets: Sequence[Target], weights: Sequence[rec.Weights], registry: Registry) -> list[rec.Contamination]:
+    """Targets of which the first weights had seen the family, or, where they are a published method's, the very set."""
+    found = []
+    for one in weights:
         for data in one.saw:
-            note = f"these weights were trained on {data}, of its family {SAW.get(data, '')}"
-            found += [
-                rec.Contamination(target=target.facts.name, by=one.name, note=note)
-                for target in plan.targets
-                if target.role == "target" and SAW.get(data, "") == target.facts.spec.family != ""
-            ]
+            known = registry.datasets.get(data.partition(":")[0].partition("?")[0].partition("@")[0])
+            family = SAW.get(data, known.family if known is not None and known.kind == "real" else "")
+            for target in (target for target in targets if target.role == "target"):
+                if data == target.facts.name or family == target.facts.spec.family != "":
+                    note = f"these weights were trained on {data}" + (f", of its family {family}" if family else "")
+                    found.append(rec.Contamination(target=target.facts.name, by=one.name, note=note))
     return found

@@ -10,6 +10,7 @@ from ferbench.facts import Facts, gather
 from ferbench.home import data_home
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
+from ferbench.schema import DatasetSpec
 
 AUXILIARY_DEFAULT = "synth-aux"
 """What fills an auxiliary role when nothing real is prepared for it: synthetic faces, which label everything."""
@@ -80,5 +81,9 @@ def apart(
 
 def kin(one: Facts, other: Facts) -> bool:
     """Whether two sets are one, or share pictures by what they say of their family."""
-    family = one.spec.kind == "real" and one.spec.family != "" and one.spec.family == other.spec.family
-    return family or one.name == other.name
+    return akin(one.spec, other.spec) or one.name == other.name
+
+
+def akin(one: DatasetSpec, other: DatasetSpec) -> bool:
+    """Whether sets of these specs share pictures by what they say of their family."""
+    return one.kind == "real" and one.family != "" and one.family == other.family

@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from ferbench.data.augment import check
-from ferbench.data.loader import Faces
+from ferbench.data.loader import Faces, Loader
 from ferbench.data.prepared import PreparedSet
-from ferbench.errors import DataError
 from ferbench.evaluation.metrics import measure
 from ferbench.evaluation.predict import predict
+from ferbench.evaluation.selection import EpochScore, oracle
 from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
 from ferbench.opening import open_sets
-from ferbench.planning import Job, Plan, stage_dict
+from ferbench.planning import Job, Plan, Target, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.recording import data_uses, make_record, run_folder, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder, folder_lock
-from ferbench.scoring import evaluate, loader_of
+from ferbench.scoring import Showing, refuse_overlap, score
 from ferbench.train.artifacts import Artifact, ArtifactStore
 from ferbench.train.loop import Loop
 from ferbench.train.rehearsal import rehearse
@@ -68,11 +68,12 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
         if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == run_id:
             return Outcome(folder.path, done, True)
         reporter.events = folder.events if machine.rank == 0 else None
-        _check_overlap(plan, sets)
+        if not plan.request.allow_overlap:
+            refuse_overlap(plan.targets, sets, [facts.name for facts in plan.sources])
         shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
         artifacts = _train(plan, shop, sets, machine, reporter)
         trained = time.monotonic()
-        results = evaluate(plan, shop, sets, machine, reporter, artifacts, folder, run_id) if machine.rank == 0 else []
+        results = _evaluate(plan, shop, sets, machine, reporter, artifacts, folder, run_id) if machine.rank == 0 else []
         times = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.monotonic() - began, 1),
@@ -154,7 +155,7 @@ def _train(
             unlabelled=stage.data != "source.train",
             maps=views_of(job.offers),
         )
-        batches = loader_of(faces, stage, order.seed, machine)
+        batches = _loader(faces, stage, order.seed, machine)
         score = _validation(plan, parts, stage, machine) if stage is plan.recipe.deployed else None
         reporter.say(
             f"Stage {order.label}: {len(faces)} images, {stage.epochs} epochs of {batches.steps} steps, batch {stage.batch}, "
@@ -170,12 +171,18 @@ def _train(
     return done
 
 
+def _loader(faces: Faces, stage: Stage, seed: int, machine: Machine) -> Loader:
+    return Loader(
+        faces, stage.view, stage.batch, seed, machine.device, machine.rank, machine.world, stage.oversample, channels_last=True
+    )
+
+
 def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Machine) -> Callable[[Method], float] | None:
     """UAR on source.val, for the selection rule that uses it."""
     if plan.recipe.selection != "source-val":
         return None
     faces = Faces.from_sets(parts, "holdout", plan.labels, stage.view)
-    loader = loader_of(faces, stage, 0, machine)
+    loader = _loader(faces, stage, 0, machine)
     names = tuple(str(c) for c in plan.labels.classes)
 
     def score(method: Method) -> float:
@@ -187,25 +194,36 @@ def _validation(plan: Plan, parts: list[PreparedSet], stage: Stage, machine: Mac
     return score
 
 
-def _check_overlap(plan: Plan, sets: Mapping[str, PreparedSet]) -> None:
-    """Refuse a target that holds the very images the source trains on, as files or as pixels, unless the user says so."""
-    seen = {h: f.name for f in plan.sources for pair in _hashes(sets[f.name], "train") for h in pair if h}
-    for target in plan.targets:
-        if target.role == "source-test":
-            continue
-        hashes = _hashes(sets[target.facts.name], target.split)
-        shared = [h for h in (next((h for h in pair if h in seen), None) for pair in hashes) if h]
-        if shared and not plan.request.allow_overlap:
-            raise DataError(
-                f"{len(shared)} of {len(hashes)} images of target {target.facts.name}@{target.split} are in the training split of "
-                f"{seen[shared[0]]}", where="--target", next="Choose another target, or say --allow-overlap: the record will show it",
-            )  # fmt: skip
+def _evaluate(
+    plan: Plan, shop: Workshop, sets: Mapping[str, PreparedSet], machine: Machine, reporter: Reporter,
+    artifacts: Mapping[str, tuple[Artifact, bool]], folder: RunFolder, run_id: str,
+) -> list[rec.Result]:  # fmt: skip
+    """One pass over each target serves every metric; the oracle, when asked for, takes one pass per epoch and is never ranked."""
+    order = shop.orders[-1]
+    method = shop.trained(order)
+    selected = artifacts[order.label][0].selected_epoch
+    smooth = plan.recipe.smooth
+    showing = Showing(plan.recipe.deployed, plan.labels, machine, None if smooth is None else smooth.window)
+    results = []
+    with reporter.task("evaluate", len(plan.targets)):
+        for number, target in enumerate(plan.targets):
+            opened = sets[target.facts.name]
+            results.append(score(showing, target, opened, method, folder, run_id, plan.recipe.selection, selected))
+            if plan.request.oracle:
+                best, epoch = _oracle(shop, showing, target, opened)
+                results.append(score(showing, target, opened, best, folder, run_id, "oracle", epoch))
+            reporter.advance(number + 1, len(plan.targets), target.facts.name)
+    return results
 
 
-def _hashes(opened: PreparedSet, split: str) -> list[tuple[str, str]]:
-    """(of the file, of the stored pixels) for every picture of a split; empty where it could not be read."""
-    pairs = list(zip(opened.file_hashes, opened.column("pixel_sha256"), strict=True))
-    return [pairs[row] for row in opened.rows(split).tolist()]
+def _oracle(shop: Workshop, showing: Showing, target: Target, opened: PreparedSet) -> tuple[Method, int]:
+    """The epoch that scores best on the target itself: what choosing on the test set is worth. Never ranked."""
+    order = shop.orders[-1]
+    scores = []
+    for epoch in range(order.stage.epochs):
+        scores.append(EpochScore(epoch, target=showing.uar(target, opened, shop.snapshot(order, epoch))))
+    best = oracle(scores)
+    return shop.snapshot(order, best), best
 
 
 def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:

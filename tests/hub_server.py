@@ -4,7 +4,8 @@
         hub.commit("me/net", {"model.safetensors": data, "README.md": card})
         run_client(env={"HF_ENDPOINT": hub.url, ...})
 
-Answers what reading needs: model info, tree, HEAD and GET of files with ranges, refs, commits; models and datasets alike.
+Answers what reading needs: info, tree, HEAD and GET of files with ranges, refs, commits; and, in ``hub_writes``, what writing needs.
+Models, datasets and Spaces alike.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-LARGE = (".safetensors", ".parquet", ".bin", ".arrow")
+from hub_writes import LARGE, Refused, answer, body_of
 
 
 def git_blob(data: bytes) -> str:
@@ -50,7 +51,7 @@ class Repo:
 @dataclass
 class Fault:
     """What happens to requests whose path holds ``path``, ``times`` times: a status, or a connection cut after ``cut`` bytes, or
-    ``swap``: other bytes of the same length under the right checksum."""
+    ``swap``: other bytes of the same length under the right checksum; or what happens ``meanwhile``, and the request goes on."""
 
     path: str
     status: int = 0
@@ -58,6 +59,7 @@ class Fault:
     swap: bool = False
     times: int = 10**9
     methods: tuple[str, ...] = ("GET", "HEAD")
+    meanwhile: Callable[[], object] | None = None
 
 
 class HubServer:
@@ -68,7 +70,10 @@ class HubServer:
         self.faults: list[Fault] = []
         self.requests: list[str] = []
         self.tokens: list[str] = []
-        self.good_token = "hf_good"  # noqa: S105, a test's own
+        self.good_token, self.read_token = "hf_good", "hf_read"  # a test's own; the second may not write
+        self.objects: dict[str, bytes] = {}
+        self.sdks: dict[str, str] = {}
+        self.spoils = False
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -92,12 +97,15 @@ class HubServer:
             self._thread.join()
         self._server.server_close()
 
-    def commit(self, repo: str, files: Mapping[str, bytes], *, branch: str = "main", **facts: bool) -> str:
-        """Add files on top of the branch; a dataset is "datasets/owner/name". Returns the new commit's id."""
+    def commit(
+        self, repo: str, files: Mapping[str, bytes], *, branch: str = "main", gone: Sequence[str] = (), **facts: bool
+    ) -> str:
+        """Add files on top of the branch, and take some away; a dataset is "datasets/owner/name". Returns the new commit's id."""
         known = self.repos.setdefault(repo, Repo())
         for name, value in facts.items():
             setattr(known, name, value)
         tree = {**known.commits.get(known.refs.get(branch, ""), {}), **files}
+        tree = {path: data for path, data in tree.items() if path not in gone}
         listing = "".join(f"{path}:{sha256(data)}\n" for path, data in sorted(tree.items()))
         commit = hashlib.sha1(f"{repo}{branch}{len(known.commits)}{listing}".encode(), usedforsecurity=False).hexdigest()
         known.commits[commit] = tree
@@ -122,21 +130,15 @@ class HubServer:
             for fault in self.faults:
                 if fault.path in path and method in fault.methods and fault.times > 0:
                     fault.times -= 1
+                    if fault.meanwhile is not None:
+                        fault.meanwhile()
                     return fault
         return None
 
 
-class _Refused(Exception):
-    """An answer other than 200: status, the Hub's own error code, further headers."""
-
-    def __init__(self, status: int, code: str = "", **headers: str) -> None:
-        self.status, self.code, self.headers = status, code, headers
-        super().__init__(f"{status} {code}")
-
-
-_RESOLVE = re.compile(r"/(?P<repo>(?:datasets/)?[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<path>.+)")
+_RESOLVE = re.compile(r"/(?P<repo>(?:datasets/|spaces/)?[^/]+/[^/]+)/resolve/(?P<rev>[^/]+)/(?P<path>.+)")
 _API = re.compile(
-    r"/api/(?P<kind>models|datasets)/(?P<repo>[^/]+/[^/]+)(?:/(?P<verb>revision|tree|refs|commits)(?:/(?P<rest>.+))?)?"
+    r"/api/(?P<kind>models|datasets|spaces)/(?P<repo>[^/]+/[^/]+)(?:/(?P<verb>revision|tree|refs|commits)(?:/(?P<rest>.+))?)?"
 )
 
 
@@ -154,18 +156,24 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self._answer("GET")
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self._answer("POST")
+
+        def do_PUT(self) -> None:
+            self._answer("PUT")
 
         def _answer(self, method: str) -> None:
             fault = hub.note(method, self.path, self.headers.get("Authorization") or "")
             try:
-                if fault is not None and fault.status:
-                    raise _Refused(fault.status)
                 if fault is not None and fault.cut == 0:
                     return self._cut()
+                body = body_of(self) if method in ("POST", "PUT") else b""
+                if fault is not None and fault.status:
+                    raise Refused(fault.status)
+                if method in ("POST", "PUT"):
+                    token = self.headers.get("Authorization") or ""
+                    return self._json(answer(hub, method, self.path, token, body), None if fault is None else fault.cut)
                 self._route(method, fault)
-            except _Refused as no:
+            except Refused as no:
                 self._refuse(method, no)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client went away, which is its right
@@ -177,9 +185,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if path == "/api/whoami-v2":
                 return self._json({"name": "tester", "type": "user", "auth": {"accessToken": {"role": "write"}}, "orgs": []})
             found = _API.fullmatch(path)
-            if found is None or method == "POST":
-                raise _Refused(404)
-            name = found["repo"] if found["kind"] == "models" else f"datasets/{found['repo']}"
+            if found is None:
+                raise Refused(404)
+            name = found["repo"] if found["kind"] == "models" else f"{found['kind']}/{found['repo']}"
             repo = self._repo(name)
             if found["verb"] in (None, "revision"):
                 return self._json(describe(found["repo"], repo, self._commit(repo, found["rest"] or "main")))
@@ -196,23 +204,23 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             repo = hub.repos.get(name)
             if repo is None or (repo.private and not allowed):
                 # the Hub does not tell strangers whether a private model exists
-                raise _Refused(404 if allowed else 401, "RepoNotFound")
+                raise Refused(404 if allowed else 401, "RepoNotFound")
             return repo
 
         def _commit(self, repo: Repo, revision: str) -> str:
             commit = repo.resolve(revision)
             if commit is None:
-                raise _Refused(404, "RevisionNotFound")
+                raise Refused(404, "RevisionNotFound")
             return commit
 
         def _file(self, method: str, name: str, revision: str, path: str, fault: Fault | None) -> None:
             repo = self._repo(name)
             if repo.gated and self.headers.get("Authorization") != f"Bearer {hub.good_token}":
-                raise _Refused(403, "GatedRepo")
+                raise Refused(403, "GatedRepo")
             commit = self._commit(repo, revision)
             data = repo.commits[commit].get(path)
             if data is None:
-                raise _Refused(404, "EntryNotFound", **{"X-Repo-Commit": commit})
+                raise Refused(404, "EntryNotFound", **{"X-Repo-Commit": commit})
             large = path.endswith(LARGE)
             etag = sha256(data) if large else git_blob(data)
             headers = {"X-Repo-Commit": commit, "ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
@@ -232,12 +240,12 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 return 0, size
             return int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
 
-        def _json(self, value: Any) -> None:
-            self._send("GET", 200, json.dumps(value).encode(), {"Content-Type": "application/json"}, None)
+        def _json(self, value: Any, cut: int | None = None) -> None:
+            self._send("GET", 200, json.dumps(value).encode(), {"Content-Type": "application/json"}, cut)
 
-        def _refuse(self, method: str, no: _Refused) -> None:
+        def _refuse(self, method: str, no: Refused) -> None:
             headers = dict(no.headers) | ({"X-Error-Code": no.code} if no.code else {})
-            self._send(method, no.status, json.dumps({"error": str(no)}).encode(), headers, None)
+            self._send(method, no.status, json.dumps({"error": str(no), **no.told}).encode(), headers, None)
 
         def _send(self, method: str, status: int, body: bytes, headers: Mapping[str, str], cut: int | None) -> None:
             self.send_response(status)
@@ -281,7 +289,7 @@ def tree(files: Mapping[str, bytes], folder: str) -> Iterator[dict[str, Any]]:
     """Entries of a folder, recursive. Raises the Hub's 404 for a folder that is not there."""
     found = {p: d for p, d in files.items() if not folder or PurePosixPath(p).is_relative_to(folder)}
     if folder and not found:
-        raise _Refused(404, "EntryNotFound")
+        raise Refused(404, "EntryNotFound")
     for path, data in found.items():
         large = {"lfs": {"oid": sha256(data), "size": len(data), "pointerSize": 134}} if path.endswith(LARGE) else {}
         yield {"type": "file", "oid": git_blob(data), "size": len(data), "path": path, **large}

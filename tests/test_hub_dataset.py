@@ -4,70 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fixtures_hub import Client
 from hub_server import HubServer
 from PIL import Image
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 TRAIN, TEST = "data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"
 CARD = "---\nlicense: cc-by-4.0\n---\n# Faces\n```bibtex\n@misc{faces,\n  title = {Faces}\n}\n```\n"
-
-CLIENT = """
-import contextlib, io, json, os, sys
-from ferbench.cli import main
-for line in sys.stdin:
-    words, out, err, code = json.loads(line), io.StringIO(), io.StringIO(), 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main(words)
-        except SystemExit as end:
-            code = int(end.code or 0)
-    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
-"""
-
-
-class Client:
-    """One process of ferbench, with the endpoint and caches set before anything is imported; ``client("data", "list")``."""
-
-    def __init__(self, url: str, root: Path, **env: str) -> None:
-        self.root = root
-        given = {"HF_ENDPOINT": url, "HF_HOME": str(root / "hf"), "FERBENCH_HOME": str(root / "ferbench")}
-        fixed = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1"}
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", CLIENT], env={**clean, **given, **fixed, **env},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        assert self.process.stdin is not None and self.process.stdout is not None and self.process.stderr is not None
-        self.process.stdin.write(json.dumps(words) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            pytest.fail(f"the client died:\n{self.process.stderr.read()}")
-        code, out, err = json.loads(line)
-        return code, out, err
-
-    def refusal(self, *words: str) -> str:
-        code, _, err = self(*words)
-        lines = [line for line in err.strip().splitlines() if line.startswith("ferbench: ")]
-        assert code == 2 and len(lines) == 1 and "Traceback" not in err, err
-        return lines[0]
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
 
 
 def parquet(seed: int, per_class: int = 2) -> bytes:

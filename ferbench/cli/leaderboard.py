@@ -67,3 +67,58 @@ def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, p
         click.echo(f"refused: {line}", err=True)
     rows = sum(len(table.rows) for table in made)
     click.echo(f"{len(entries)} runs, {len(made)} tables with {rows} rows, {len(refused) + len(apart)} refused: {out}")
+
+
+@command.command("submit")
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder of bundles: a results repository's."
+)
+def submit_command(runs: tuple[Path, ...], out: Path) -> None:
+    """Write a bundle for each RUN: its record and predictions, what they came from, and a manifest with every part's sha256.
+
+    A run that does not hold, or whose row is there already, is refused; then nothing is written.
+    """
+    from ferbench.sharing.submit import submit
+
+    made = submit(runs, out)
+    for path in made:
+        click.echo(str(path))
+    click.echo(f"next:   ferbench verify {made[0]} --among {out}")
+
+
+@command.command("publish")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, exists=True),
+    help="The HTML file, or a folder with index.html, that goes to the Space.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of runs or bundles that go to the dataset.",
+)
+@click.option("--space", metavar="OWNER/NAME", help="The static Space that shows the page.")
+@click.option("--dataset", metavar="OWNER/NAME", help="The dataset that holds the records.")
+@click.option("--pr", is_flag=True, help="As pull requests.")
+@click.option("--private", is_flag=True, help="Where a repository is made, make it private.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent; ask nobody.")
+def publish_command(
+    page: Path | None, runs: Path | None, space: str | None, dataset: str | None, pr: bool, private: bool, dry_run: bool
+) -> None:
+    """Push the page to the Hub as a static Space, and the records as a dataset that datasets.load_dataset reads."""
+    from ferbench.cli.publish import sent
+    from ferbench.errors import FerbenchError
+    from ferbench.hub.commit import commit
+    from ferbench.sharing.board import dataset_of, space_of
+
+    if not (space or dataset) or (space and not page) or (dataset and not runs):
+        raise FerbenchError("nothing to publish", next="Say --space OWNER/NAME --page FILE, or --dataset OWNER/NAME --runs DIR")
+    ready = [space_of(page, space)] if space and page else []
+    ready += [dataset_of(runs, dataset)] if dataset and runs else []
+    for place, parts in ready:
+        if dry_run:
+            for name, part in parts.items():
+                click.echo(f"{place}  {name}  {len(part):,} bytes")
+            continue
+        sent(str(place), commit(place, parts, "ferbench: the board", private=private, pr=pr))

@@ -11,6 +11,7 @@ import click
 VERBS: dict[str, str] = {
     "run": "Train a method on a source, evaluate it on targets, record the result.",
     "sweep": "Run every cell of a protocol: methods, sources, seeds; on this machine or Slurm.",
+    "evaluate": "Score a trained method on further targets, without training.",
     "ablate": "Run the rows of a paper's tables, or cross parts; measured beside printed.",
     "list": "What there is: methods, datasets, protocols, backbones, maskings, disentanglers, heads.",
     "data": "Known and prepared datasets: list, prepare, verify, show.",
@@ -18,7 +19,8 @@ VERBS: dict[str, str] = {
     "explain": "A trained run as a page: where it looks, what it hides, how its features lie.",
     "export": "A stage's weights in the public MAE layout, for other code.",
     "verify": "Recompute every number of a result from its predictions.",
-    "leaderboard": "Tables of runs per protocol, beside what papers print, audited: build, audit.",
+    "leaderboard": "Tables of runs per protocol, beside what papers print: build, audit, submit, publish.",
+    "publish": "Push a run to the Hugging Face Hub as a method: weights, card, record.",
     "plugins": "Installed plugins, what they bring, and which are broken.",
     "plugin": "Write a plugin of your own, or hold one against the contract: new, check.",
 }

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ferbench.errors import DataError, FerbenchError, WeightsError
+from ferbench.errors import DataError, FerbenchError, HubError, WeightsError
 from ferbench.files import write_atomic
 from ferbench.home import home
 
@@ -71,10 +72,26 @@ def check(path: Path, wanted: str, *, name: str, where: str, kind: Kind) -> str:
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the client says of its retries and of Parquet in a model: what matters becomes one line."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logging.set_verbosity(level)
+
+
+@contextmanager
 def told(reference: str, kind: Kind) -> Iterator[None]:
     """Turns whatever the Hub's client raises into one line that says what to do."""
     try:
-        yield
+        with _quiet():
+            yield
     except FerbenchError:
         raise
     except Exception as problem:  # the client raises many kinds; what is none of them goes on as it is
@@ -89,6 +106,8 @@ def _explain(problem: Exception, kind: Kind) -> tuple[str, str] | None:
     from huggingface_hub import errors
 
     status = _status(problem)
+    if kind.error is HubError:
+        return _explain_refusal(problem, status, kind)
     if isinstance(problem, errors.GatedRepoError) or status == 403:
         return "its owner lets in only who asked (403)", "Ask on its page, then set HF_TOKEN"
     if isinstance(problem, errors.RepositoryNotFoundError) or status == 401:
@@ -107,6 +126,31 @@ def _explain(problem: Exception, kind: Kind) -> tuple[str, str] | None:
         return "no space left for the download", "Free some, or move the cache with HF_HOME"
     if isinstance(problem, OSError) or type(problem).__module__.startswith(("httpx", "httpcore")):
         return f"the download broke off, or the Hub cannot be reached ({type(problem).__name__})", f"Try again. {kind.elsewhere}"
+    return None
+
+
+def _explain_refusal(problem: Exception, status: int | None, kind: Kind) -> tuple[str, str] | None:
+    """The same for what was to be written."""
+    from huggingface_hub import errors
+
+    by_status = {
+        401: ("the token is not valid, or may not see it (401)", "Set HF_TOKEN to one that may write, or: hf auth login"),
+        403: ("the token may not write there (403)", "Ask for the right, or name a repository of your own"),
+        404: ("no such repository or owner (404)", "Check the name: it is owner/name"),
+        412: ("somebody else committed meanwhile (412), so nothing was published", "Look at that commit, then run again"),
+    }
+    if isinstance(problem, errors.HFValidationError):
+        return f"no name of a Hub {kind.thing}: {str(problem).splitlines()[0]}", "It is owner/name"
+    if status is not None:
+        return by_status.get(status, (f"the Hub answered {status}", kind.elsewhere))
+    told = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+    if isinstance(problem, ValueError) and type(problem) is ValueError:  # metadata or an answer that its client does not accept
+        return f"refused: {told}", kind.elsewhere
+    if isinstance(problem, OSError | RuntimeError) or type(problem).__module__.startswith(("httpx", "httpcore")):
+        first: BaseException = problem
+        while first.__cause__ is not None:
+            first = first.__cause__
+        return f"the upload broke off, or the Hub cannot be reached ({type(first).__name__})", kind.elsewhere
     return None
 
 

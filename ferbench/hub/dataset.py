@@ -12,19 +12,20 @@ from ferbench.errors import DataError
 from ferbench.files import write_atomic
 from ferbench.home import home
 from ferbench.hub import client
-from ferbench.hub.client import DATASET, HEX40, told
+from ferbench.hub.client import DATASET, HEX40, MODEL, told
 
 _FEW = 200
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A dataset repository at one revision. revision: 40 hex digits. files: path -> sha256, "" where the Hub tells none (small
-    text files)."""
+    """A repository at one revision. revision: 40 hex digits. files: path -> sha256, "" where the Hub tells none (small text files).
+    type: "dataset" or "model"."""
 
     repo: str
     revision: str
     files: Mapping[str, str]
+    type: str = "dataset"
 
     def __str__(self) -> str:
         return f"hf:{self.repo}@{self.revision}"
@@ -32,32 +33,34 @@ class Snapshot:
     def fetch(self, wanted: Sequence[str], *, offline: bool | None = None) -> Path:
         """The folder that holds ``wanted`` as the repository lays them out; what is here already is not asked for again.
 
-        Raises DataError, one line that says what to do, when a file cannot be had, or has other bytes than it should.
+        Raises DataError (WeightsError of a model), one line that says what to do, when a file cannot be had, or has other bytes than
+        it should.
         """
+        kind = DATASET if self.type == "dataset" else MODEL
         offline = client.switched_off() if offline is None else offline
         absent = [name for name in wanted if self._here(name) is None]
         if absent and offline:
             what = f"{len(absent):,} of its {len(wanted):,} files are not on this machine, and the Hub is switched off"
-            raise DataError(what, where=str(self), next=DATASET.elsewhere)
+            raise kind.error(what, where=str(self), next=kind.elsewhere)
         if absent:
             from huggingface_hub import snapshot_download
 
-            with told(str(self), DATASET):
-                snapshot_download(self.repo, repo_type="dataset", revision=self.revision, allow_patterns=_patterns(absent))
+            with told(str(self), kind):
+                snapshot_download(self.repo, repo_type=self.type, revision=self.revision, allow_patterns=_patterns(absent))
         here = {name: self._here(name) for name in wanted}
         broken = [name for name, path in here.items() if path is None]
         if broken:
-            raise DataError(f"{broken[0]} did not arrive", where=str(self), next="Try again")
+            raise kind.error(f"{broken[0]} did not arrive", where=str(self), next="Try again")
         for name, path in here.items():
             if path is not None and self.files.get(name):
-                client.check(path, self.files[name], name=name, where=str(self), kind=DATASET)
+                client.check(path, self.files[name], name=name, where=str(self), kind=kind)
         path = next(path for path in here.values() if path is not None)
         return path.parents[len(PurePosixPath(next(iter(here))).parts) - 1]
 
     def _here(self, name: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.repo, name, revision=self.revision, repo_type="dataset")
+        found = try_to_load_from_cache(self.repo, name, revision=self.revision, repo_type=self.type)
         return Path(found) if isinstance(found, str) else None
 
 

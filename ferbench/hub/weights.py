@@ -6,6 +6,7 @@ the sha256 of the file. From then on the same reference reads the same bytes, on
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -38,13 +39,15 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file from the Hub on this disk, and exactly which one it is. revision: 40 hex digits."""
+    """A file from the Hub on this disk, and exactly which one it is. revision: 40 hex digits. saw: the sets that taught it, where
+    ferbench published it."""
 
     path: Path
     repo: str
     revision: str
     sha256: str
     licence: str
+    saw: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,20 +106,26 @@ def fetch(reference: str, *, offline: bool | None = None) -> Fetched:
     Raises WeightsError, one line that says what to do, when it is not there, not allowed, not safe, not reachable, or not the
     bytes it should be.
     """
-    wanted = parse(reference)
-    if offline is None:
-        offline = client.switched_off()
-    pin = client.pins().get(str(wanted))
-    if pin is None:
-        if offline:
-            raise WeightsError("not on this machine, and the Hub is switched off", where=reference, next=ELSEWHERE)
-        with told(reference, MODEL):
-            pin = _resolve(wanted, reference)
+    wanted, pin = pinned(reference, offline=offline)
+    offline = client.switched_off() if offline is None else offline
     with told(reference, MODEL):
         path = _download(wanted.repo, pin["file"], pin["revision"], offline)
     found = client.check(path, pin.get("sha256", ""), name=pin["file"], where=reference, kind=MODEL)
     client.pin(str(wanted), {**pin, "sha256": found})
-    return Fetched(path, wanted.repo, pin["revision"], found, pin.get("licence", ""))
+    saw = tuple(json.loads(pin.get("saw", "[]")))
+    return Fetched(path, wanted.repo, pin["revision"], found, pin.get("licence", ""), saw)
+
+
+def pinned(reference: str, *, offline: bool | None = None) -> tuple[Reference, dict[str, str]]:
+    """The reference taken apart, and its pin; one that was never used is resolved now, and not yet kept. Raises WeightsError."""
+    wanted = parse(reference)
+    pin = client.pins().get(str(wanted))
+    if pin is None:
+        if client.switched_off() if offline is None else offline:
+            raise WeightsError("not on this machine, and the Hub is switched off", where=reference, next=ELSEWHERE)
+        with told(reference, MODEL):
+            pin = _resolve(wanted, reference)
+    return wanted, pin
 
 
 def _resolve(wanted: Reference, reference: str) -> dict[str, str]:
@@ -143,7 +152,17 @@ def _resolve(wanted: Reference, reference: str) -> dict[str, str]:
     card: Any = info.card_data
     licence = str((card.get("license") if card is not None else None) or "")
     lfs: Any = files[file].lfs
-    return {"revision": revision, "file": file, "licence": licence, "sha256": str(lfs.sha256) if lfs is not None else ""}
+    pin = {"revision": revision, "file": file, "licence": licence, "sha256": str(lfs.sha256) if lfs is not None else ""}
+    return pin | _published(wanted.repo, revision) if {"config.json", "manifest.json"} <= set(files) else pin
+
+
+def _published(repo: str, revision: str) -> dict[str, str]:
+    """What a method that ferbench published says of the sets that taught it; nothing of another's."""
+    try:
+        told = json.loads(_download(repo, "config.json", revision, False).read_bytes())["ferbench"]
+        return {"saw": json.dumps([str(name) for name in told["saw"]])}
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def _download(repo: str, file: str, revision: str, offline: bool) -> Path:
@@ -171,7 +190,7 @@ def load_weights(
     if reference.startswith("hf:"):
         got = fetch(reference, offline=offline)
         path, name = got.path, name or reference
-        info = WeightsInfo(name, got.revision, got.sha256, got.licence, what_it_saw(name))
+        info = WeightsInfo(name, got.revision, got.sha256, got.licence, got.saw or what_it_saw(name))
     else:
         path = Path(reference).expanduser()
         refuse_unsafe(path.name, where=reference)

@@ -16,17 +16,17 @@ from ferbench.evaluation.metrics import Predictions
 from ferbench.evaluation.protocol import Arm, Protocol
 from ferbench.evaluation.statistics import seed_of
 from ferbench.leaderboard.published import MEAN, Cell, Published
+from ferbench.results.bundle import is_verified, verify
 from ferbench.results.predictions import faults, read_predictions
 from ferbench.results.record import Record, Result, read_record
 from ferbench.results.store import RECORD
-from ferbench.results.verify import verify
 
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run on disk. verified: every number was recomputed; None: nobody asked for it."""
+    """A run on disk. verified: every number was recomputed, now or by who wrote ``verified.json``; None: nobody asked for it."""
 
     folder: Path
     record: Record
@@ -76,7 +76,7 @@ def collect(runs: Path, *, check: bool = False) -> tuple[list[Entry], list[str]]
         if wrong:
             refused.append(f"{path}: does not hold, {wrong[0].line()}. See: ferbench verify {path.parent}")
             continue
-        entries[record.run_id] = Entry(path.parent, record, True if check else None)
+        entries[record.run_id] = Entry(path.parent, record, True if check or is_verified(path.parent) else None)
     return list(entries.values()), refused
 
 

@@ -249,6 +249,12 @@ class Record(_Model):
     times: Plain = {}
     seal: dict[str, str] = {}
 
+    @property
+    def evaluates(self) -> str:
+        """The run whose trained method was scored once more here; empty where this run trained it."""
+        told: Any = self.recipe.get("run") or {}
+        return str(told.get("evaluates", ""))
+
     def sealed(self) -> Record:
         """The same record with a seal over everything but ``times``."""
         return self.model_copy(update={"seal": seal(self.model_dump(mode="json"))})

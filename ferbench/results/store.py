@@ -4,7 +4,6 @@
 
     RUN/record.json                what was run and what came out (:mod:`ferbench.results.record`)
         predictions/*.parquet      what the method said, a file per target, split and selection rule
-        recipe.toml                the recipe as resolved
         events.jsonl               what happened, a line each
 """
 
@@ -43,10 +42,6 @@ class RunFolder:
     @property
     def predictions(self) -> Path:
         return self.path / "predictions"
-
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.toml"
 
     @property
     def events(self) -> Path:

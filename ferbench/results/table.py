@@ -83,6 +83,8 @@ def notes(record: Record) -> list[str]:
         found.append(
             "smoothing: probabilities averaged over a centred window of each video's frames; valence and arousal are not"
         )
+    if record.evaluates:
+        found.append(f"an evaluation of run {record.evaluates}; nothing was trained for it")
     if record.synthetic:
         found.append("synthetic faces: a diagnostic, not comparable with real ones")
     if record.approximate:

@@ -95,6 +95,7 @@ def _said_twice(record: Record) -> Iterator[Problem]:
 def _result(folder: RunFolder, record: Record, i: int, result: Result) -> Iterator[Problem]:
     """The predictions file of one result, and every number that follows from it."""
     at, path = f"results[{i}]", folder.path / result.predictions.file
+    yield from _possible(at, result)
     if not path.is_file():
         yield Problem(f"{at}.predictions.file", result.predictions.file, "no such file")
         return
@@ -128,6 +129,17 @@ def _smoothing(at: str, smoothing: Smoothing, said: Predictions, summary: Callab
     plain = summary(said).metrics if smoothing.applied else {}
     for name in sorted({*smoothing.unsmoothed, *plain}):
         yield from _metric(f"{at}.unsmoothed.{name}", smoothing.unsmoothed.get(name), plain.get(name))
+
+
+def _possible(at: str, result: Result) -> Iterator[Problem]:
+    """Shares that no count can give: accuracy is k/N, a class's recall k of its own; and counts that do not sum up."""
+    yield from _same(f"{at}.n", result.n, sum(map(sum, result.confusion)))
+    shares = {f"{at}.per_class.{name}.recall": (one.recall, one.n) for name, one in result.per_class.items()}
+    if "accuracy" in result.metrics:
+        shares[f"{at}.metrics.accuracy.value"] = (result.metrics["accuracy"].value, result.n)
+    for field, (share, n) in shares.items():
+        if share is not None and n and (abs(share * n - round(share * n)) > n * TOLERANCE or not 0 <= share <= 1):
+            yield Problem(field, repr(share), f"no k/{n:,}")
 
 
 def _numbers(at: str, result: Result, found: Summary) -> Iterator[Problem]:

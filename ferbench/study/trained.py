@@ -28,6 +28,7 @@ from ferbench.recipe import Recipe, Stage, resolve
 from ferbench.results.record import Record, StageRecord, read_record
 from ferbench.results.store import locate
 from ferbench.schema import LABEL_SPACES, LabelSpace, Sample
+from ferbench.study.model import CONFIG, ModelFolder
 from ferbench.train.artifacts import ArtifactStore
 from ferbench.train.workshop import Order, Workshop
 
@@ -51,6 +52,12 @@ class Trained:
     def sources(self) -> tuple[str, ...]:
         return tuple(use.name for use in self.record.data if use.role == "source.train")
 
+    @property
+    def window(self) -> int | None:
+        """Frames that its predictions of videos are smoothed over; None scores every frame by itself."""
+        smooth: Any = self.record.recipe.get("smooth")
+        return int(smooth["window"]) if smooth else None
+
     def predictions(self, samples: Sequence[Sample], pictures: Sequence[NDArray[np.uint8]]) -> Predictions:
         """What the method says of ``pictures`` [H, W, 3], shown as at test time. Samples outside the label space have no place
         here: leave them out first."""
@@ -70,24 +77,35 @@ class Trained:
 
 
 def open_run(path: Path, registry: Registry, device: str = "auto") -> Trained:
-    """The run in ``path``. Raises DataError when its weights are not on this machine, and whatever its recipe's parts raise
-    when they are not installed."""
+    """The run in ``path``, or the published one. Raises DataError when its weights are not on this machine, and whatever its
+    recipe's parts raise when they are not installed."""
     folder = locate(path)
     record = read_record(folder.record)
-    recipe = _recipe(record, registry)
-    labels = LABEL_SPACES[record.labels.name]
-    orders = tuple(_order(entry, recipe, record, registry) for entry in record.stages)
-    store = ArtifactStore(artifact_home())
-    if store.find(orders[-1].key) is None:
-        raise DataError(
-            f"its weights are not here ({store.folder(orders[-1].key)})", where=str(folder.path),
-            next="Set FERBENCH_HOME to the one it was trained with, or give the run's command again",
-        )  # fmt: skip
+    store, orders = jobs_of(folder.path, registry)
     told: Any = record.recipe["run"]
     dtypes = {str(kind).removeprefix("torch."): name for name, kind in DTYPES.items()}
     machine = Machine.of(device, dtypes[told["dtype"]])
+    labels = LABEL_SPACES[record.labels.name]
     shop = Workshop(orders, labels, registry, store, machine.device, machine.dtype)
-    return Trained(folder.path, record, recipe.deployed, labels, machine, shop)
+    return Trained(folder.path, record, orders[-1].stage, labels, machine, shop)
+
+
+def jobs_of(folder: Path, registry: Registry) -> tuple[ArtifactStore, tuple[Order, ...]]:
+    """Where the run's weights lie, and its jobs in training order. Raises DataError where they are not on this machine."""
+    record = read_record(locate(folder).record)
+    recipe = _recipe(record, registry)
+    store: ArtifactStore = ArtifactStore(artifact_home())
+    if (folder / CONFIG).is_file():  # published: the weights lie in it, and what the method's shapes follow from
+        published = ModelFolder(folder)
+        store, orders = published, published.orders(recipe)
+    else:
+        orders = tuple(_order(entry, recipe, record, registry) for entry in record.stages)
+    if store.find(orders[-1].key) is None:
+        raise DataError(
+            f"its weights are not here ({store.folder(orders[-1].key)})", where=str(folder),
+            next="Set FERBENCH_HOME to the one it was trained with, or give the run's command again",
+        )  # fmt: skip
+    return store, orders
 
 
 def _recipe(record: Record, registry: Registry) -> Recipe:

@@ -1,4 +1,7 @@
-"""What a stage leaves behind: weights as safetensors and a description, under a key made of everything it came from."""
+"""What a stage leaves behind: weights as safetensors and a description, under a key made of everything it came from.
+
+Looking at artifacts needs no torch; reading and writing their tensors does.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from ferbench.errors import WeightsError
 from ferbench.files import write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class ArtifactStore:
     def folder(self, key: str) -> Path:
         return self.root / key
 
+    def file(self, key: str) -> Path:
+        """Where the stage's weights are."""
+        return self.folder(key) / "weights.safetensors"
+
     def work_folder(self, key: str) -> Path:
         """Where a stage keeps its checkpoint until it is done."""
         return self.root / f"{key}.work"
@@ -57,7 +63,9 @@ class ArtifactStore:
 
     def weights(self, key: str) -> dict[str, Tensor]:
         """The stage's weights. Raises WeightsError when the file is not the one that the stage wrote."""
-        artifact, path = self.find(key), self.folder(key) / "weights.safetensors"
+        from safetensors.torch import load_file
+
+        artifact, path = self.find(key), self.file(key)
         if artifact is None or not path.is_file():
             raise WeightsError("no such artifact", where=str(self.folder(key)))
         if hashlib.sha256(path.read_bytes()).hexdigest() != artifact.weights_sha256:
@@ -82,6 +90,8 @@ class ArtifactStore:
 
 def to_bytes(state: Mapping[str, Tensor]) -> bytes:
     """safetensors bytes of a state dict: contiguous, on the CPU, shared tensors written once per name."""
+    from safetensors.torch import save
+
     data: bytes = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
     return data
 
@@ -111,6 +121,8 @@ def part_of(state: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
 
 def fingerprint_of(module: nn.Module) -> str:
     """SHA-256 over names and bytes of all parameters and buffers: equal exactly when nothing changed."""
+    import torch
+
     whole = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         whole.update(name.encode())

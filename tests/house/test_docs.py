@@ -51,7 +51,8 @@ def commands() -> list[str]:
         for line in lines
         if (
             match := re.search(
-                r"(?:^|\s)ferbench ((?:run|sweep|list|data|verify|show|leaderboard|plugins?).*)", line.split("  #")[0]
+                r"(?:^|\s)ferbench ((?:run|sweep|list|data|evaluate|verify|show|leaderboard|publish|plugins?).*)",
+                line.split("  #")[0],
             )
         )
     ]

@@ -21,6 +21,7 @@ LIGHT = {
     "import ferbench.results.store": WITH_ARROW,
     "import ferbench.results.predictions": WITH_ARROW,
     "import ferbench.results.verify": WITH_ARROW,
+    "import ferbench.sharing.submit, ferbench.sharing.pull, ferbench.sharing.board, ferbench.sharing.card": WITH_ARROW,
     "import ferbench.leaderboard.published": (*HEAVY, "pydantic", "numpy", "rich"),
     "from ferbench.cli import main; main(['leaderboard', 'audit'])": HEAVY,
     "from ferbench.cli import main; main(['leaderboard', '--help'])": (*HEAVY, "pydantic", "numpy", "rich"),

@@ -80,7 +80,7 @@ def test_a_target_of_the_sources_family_is_told_before_training_with_the_reason(
     decided = planned(registry, "erm", "twin-a", "twin-b", "stranger", out=tmp_path)
     (told,) = marks(decided)
     assert told.startswith("twin-b is no unseen domain: shares pictures with twin-a (family twins)") and "†" in told
-    assert [(one.target, one.by) for one in contamination(decided, {})] == [("twin-b", "twin-a")]
+    assert [(one.target, one.by) for one in contamination(decided, {}, registry)] == [("twin-b", "twin-a")]
 
 
 def test_sets_of_other_families_or_of_none_are_not_marked(registry: Registry, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_weights_that_saw_a_targets_family_mark_its_row(registry: Registry, tmp_
     registry.specs["datasets"]["stranger"] = replace(spec, family="affectnet")
     decided = planned(registry, "erm", "loner", "stranger", "loner-too", out=tmp_path)
     weights = {"w": Weights(name="me/affectnet-resnet", saw=("AffectNet",)), "v": Weights(name="tv", saw=("ImageNet-1k",))}
-    (found,) = contamination(decided, weights)
+    (found,) = contamination(decided, weights, registry)
     assert (found.target, found.by) == ("stranger", "me/affectnet-resnet") and "trained on AffectNet" in found.note
 
 
