@@ -19,6 +19,7 @@ from ferbench.schema import LabelSpace
 
 if TYPE_CHECKING:
     from ferbench.machine import Machine
+    from ferbench.method.compose import Method
     from ferbench.train.artifacts import Artifact
     from ferbench.train.workshop import Order
 
@@ -102,6 +103,7 @@ def recipe_dict(plan: Plan, dtype: str, world: int) -> dict[str, Any]:
 def make_record(
     plan: Plan, registry: Registry, run_id: str, uses: list[rec.DataUse], orders: tuple[Order, ...],
     artifacts: Mapping[str, tuple[Artifact, bool]], results: list[rec.Result], machine: Machine, times: dict[str, Any],
+    cost: rec.Cost,
 ) -> rec.Record:  # fmt: skip
     stages, weights = [], {}
     for order in orders:
@@ -132,8 +134,17 @@ def make_record(
         selection=plan.recipe.selection, data=tuple(uses), stages=tuple(stages), results=tuple(results),
         weights=tuple(weights[key] for key in sorted(weights)), contamination=tuple(contamination(plan, weights, registry)),
         environment=machine.environment(versions(registry, list(plan.recipe.stages))), provenance=provenance_of(used, registry),
-        synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
+        cost=cost, synthetic=plan.synthetic, approximate=plan.recipe.approximate or plan.recipe.preset == "quick", times=times,
     )  # fmt: skip
+
+
+def cost_of(method: Method, machine: Machine) -> tuple[rec.Cost, float]:
+    """What one image costs on its way through the deployed method, and how many milliseconds it takes on this machine."""
+    from ferbench.train.rehearsal import latency, multiply_adds  # imports torch
+
+    side = method.site.image
+    took = latency(machine.forward(method), method.site, machine.device)
+    return rec.Cost(flops=2 * multiply_adds(method), image=(3, side, side)), round(took, 3)
 
 
 SAW: Mapping[str, str] = {

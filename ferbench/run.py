@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ferbench.opening import open_sets
 from ferbench.planning import Job, Plan, Target, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
-from ferbench.recording import data_uses, make_record, run_folder, run_id_of, training_split, versions
+from ferbench.recording import cost_of, data_uses, make_record, run_folder, run_id_of, training_split, versions
 from ferbench.report import Reporter
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder, folder_lock
@@ -80,7 +81,8 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
             "evaluation_seconds": round(time.monotonic() - trained, 1),
             "stages": {order.label: artifacts[order.label][0].seconds for order in orders},
         }
-        record = make_record(plan, registry, run_id, uses, orders, artifacts, results, machine, times)
+        cost, times["latency_ms"] = cost_of(shop.trained(shop.orders[-1]), machine)
+        record = make_record(plan, registry, run_id, uses, orders, artifacts, results, machine, times, cost)
         if machine.rank == 0:
             record = rec.write_record(folder.record, record)
             reporter.event("done", record=str(folder.record), seconds=times["seconds"])
@@ -227,8 +229,6 @@ def _oracle(shop: Workshop, showing: Showing, target: Target, opened: PreparedSe
 
 
 def _alone(folder: RunFolder, machine: Machine, reporter: Reporter) -> Any:
-    import contextlib
-
     if machine.rank != 0:
-        return contextlib.nullcontext()
+        return nullcontext()
     return folder_lock(folder.path, wait=math.inf, say=reporter.say)

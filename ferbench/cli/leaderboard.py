@@ -35,38 +35,58 @@ def audit_command(published: Path | None, as_json: bool) -> None:
     "--runs", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder with run folders in or below it."
 )
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The Markdown file to write: FILE.md."
-)
+    "--out", required=True, type=click.Path(path_type=Path),
+    help="Folder for index.html, board.md, board.csv and board.tex; or one FILE.html, .md, .csv or .tex.",
+)  # fmt: skip
 @click.option("--protocol", "wanted", multiple=True, metavar="NAME", help="Only this one; may be repeated. Default: all.")
 @click.option("--verify", "check", is_flag=True, help="Recompute every number of every run first; what does not hold is refused.")
 @click.option(
     "--published", type=click.Path(path_type=Path, file_okay=False), help="Folder of printed numbers; default: ferbench's own."
 )
-def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, published: Path | None) -> None:
+@click.option(
+    "--link", default="", metavar="URL", help="Where the run folders lie on the web; default: the way there from the page."
+)
+def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, published: Path | None, link: str) -> None:
     """Tables of the runs below a folder, one per protocol and source: means with intervals, ranks that rows share when they
-    cannot be told apart, and what papers print for the same sources.
+    cannot be told apart, and what papers print for the same sources. The page opens from disk and asks nothing of any server.
 
     A run that cannot be read or compared is refused with its reason, and the others stand.
     """
-    from ferbench.errors import FerbenchError
     from ferbench.evaluation.protocol import names, read
     from ferbench.files import write_atomic
+    from ferbench.leaderboard.answers import remembering
     from ferbench.leaderboard.board import collect, tables
-    from ferbench.leaderboard.page import markdown
+    from ferbench.leaderboard.formats import write
     from ferbench.leaderboard.published import read as read_published
 
-    if out.suffix != ".md":
-        raise FerbenchError(
-            f"cannot write {out.suffix or 'a file without a suffix'}", where=f"--out {out}", next="Name a .md file"
-        )
+    files = _files(out)
     protocols = [read(name) for name in wanted or names()]
     entries, refused = collect(runs, check=check)
-    made, apart = tables(entries, protocols, read_published(published))
-    write_atomic(out, markdown(made, [*refused, *apart]).encode())
+    with remembering() as answers:
+        made, apart = tables(entries, protocols, read_published(published), answers)
+    for path in files:
+        write_atomic(path, write(path, made, [*refused, *apart], link).encode())
     for line in (*refused, *apart):
         click.echo(f"refused: {line}", err=True)
     rows = sum(len(table.rows) for table in made)
-    click.echo(f"{len(entries)} runs, {len(made)} tables with {rows} rows, {len(refused) + len(apart)} refused: {out}")
+    placed = {run.run_id for table in made for row in table.rows for run in row.runs}
+    click.echo(
+        f"{len(entries)} runs, {len(entries) - len(placed)} of no protocol or not comparable, {len(made)} tables with {rows} rows, "
+        f"{len(refused) + len(apart)} refused: {', '.join(map(str, files))}"
+    )
+
+
+def _files(out: Path) -> list[Path]:
+    """What is to be written. Raises FerbenchError for a suffix that is none of a board's."""
+    from ferbench.errors import FerbenchError
+
+    if not out.suffix or out.is_dir():
+        return [out / name for name in ("index.html", "board.md", "board.csv", "board.tex")]
+    if out.suffix not in (".html", ".md", ".csv", ".tex"):
+        raise FerbenchError(
+            f"cannot write {out.suffix}", where=f"--out {out}", next="Name a folder, or a .html, .md, .csv or .tex file"
+        )
+    return [out]
 
 
 @command.command("submit")

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ferbench.errors import DataError
-from ferbench.evaluation.metrics import Predictions, Score
-from ferbench.evaluation.repeats import LOWER_IS_BETTER, Drawn, Spread, Targets, draw, same_samples, scored
+from ferbench.evaluation.metrics import Floats, Predictions, Score
+from ferbench.evaluation.repeats import LOWER_IS_BETTER, Drawn, Spread, Targets, draw, p_values, same_samples, scored
 from ferbench.evaluation.statistics import LEVEL
 
 RESAMPLES = 10_000
@@ -76,20 +79,44 @@ def rank(methods: Mapping[str, Targets], metric: str, seed: int, *, resamples: i
 
 def ranking(drawn: Mapping[str, Drawn], metric: str, level: float = LEVEL) -> Ranking:
     """:func:`rank` of methods that were drawn together."""
-    sign = -1 if metric in LOWER_IS_BETTER else 1
-    order = sorted(drawn, key=lambda name: (-sign * drawn[name].value, name))
-    pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
+    rows = standings(drawn, metric, level)
+    names = [row.name for row in rows]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     raw = [_difference(a, drawn[a], b, drawn[b], level) for a, b in pairs]
     differences = [replace(one, corrected=p) for one, p in zip(raw, holm([one.p for one in raw]), strict=True)]
-    apart = {(one.first, one.second) for one in differences if one.corrected < 1 - level}
-    rows = [
+    return Ranking(metric, rows, tuple(differences))
+
+
+def standings(drawn: Mapping[str, Drawn], metric: str, level: float = LEVEL) -> tuple[Ranked, ...]:
+    """The rows of :func:`ranking` alone, for a thousand methods and more: every pair at once."""
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    order = sorted(drawn, key=lambda name: (-sign * drawn[name].value, name))
+    apart = _apart([drawn[name] for name in order], level)  # [n, n]: the row's method is better than the column's
+    either = apart | apart.T
+    return tuple(
         Ranked(
-            name, scored(drawn[name], metric, level), 1 + sum((other, name) in apart for other in order),
-            tuple(other for other in order if other != name and not {(other, name), (name, other)} & apart),
+            name, scored(drawn[name], metric, level), 1 + int(apart[:, i].sum()),
+            tuple(order[j] for j in np.flatnonzero(~either[i]) if j != i),
         )
-        for name in order
-    ]  # fmt: skip
-    return Ranking(metric, tuple(rows), tuple(differences))
+        for i, name in enumerate(order)
+    )  # fmt: skip
+
+
+def _apart(drawn: Sequence[Drawn], level: float) -> NDArray[np.bool_]:
+    """[n, n] whether a method and one behind it differ beyond chance, after Holm's correction over all pairs."""
+    n = len(drawn)
+    found = np.zeros((n, n), np.bool_)
+    if n < 2:
+        return found
+    i, j = np.triu_indices(n, 1)
+    covariance = np.cov(np.stack([one.means for one in drawn]))
+    own = np.diag(covariance)
+    images = np.maximum(own[i] + own[j] - 2 * covariance[i, j], 0.0)
+    values = np.array([one.value for one in drawn])
+    seeds = np.array([one.seed_part for one in drawn]), np.array([len(one.values) for one in drawn])
+    p = p_values(values[i] - values[j], images, [(seeds[0][side], seeds[1][side]) for side in (i, j)])
+    found[i, j] = np.array(holm(p)) < 1 - level
+    return found
 
 
 def _difference(first: str, ours: Drawn, second: str, theirs: Drawn, level: float) -> Difference:
@@ -100,14 +127,13 @@ def _difference(first: str, ours: Drawn, second: str, theirs: Drawn, level: floa
     return Difference(first, second, value, value - half, value + half, p, p)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def holm(ps: Sequence[float] | Floats) -> list[float]:
     """p values of m tests, corrected (Holm, 1979): the i-th smallest times m − i + 1, never falling, at most 1. In their order."""
-    order = sorted(range(len(ps)), key=ps.__getitem__)
-    found, most = [1.0] * len(ps), 0.0
-    for number, place in enumerate(order):
-        most = max(most, min(1.0, (len(ps) - number) * ps[place]))
-        found[place] = most
-    return found
+    order = np.argsort(ps, kind="stable")
+    found = np.empty(len(order))
+    found[order] = np.maximum.accumulate(np.minimum(1.0, (len(order) - np.arange(len(order))) * np.asarray(ps)[order]))
+    corrected: list[float] = found.tolist()
+    return corrected
 
 
 def mcnemar(first: Predictions, second: Predictions) -> McNemar:

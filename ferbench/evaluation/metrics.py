@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,22 @@ BINS = 15
 _SMALLEST = float(np.finfo(np.float32).tiny)  # a stored probability of zero costs 87.3 nats, not infinity
 _AFFECT = ("valence", "arousal")
 _TERMS = 6  # per affect dimension: how many, x, y, x², y², xy
+
+
+class Answers(Protocol):
+    """Which class was said of each sample: what :class:`Predictions` say without their probabilities. predicted: K where not covered."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    @property
+    def labels(self) -> Counts: ...
+    @property
+    def covered(self) -> NDArray[np.bool_]: ...
+    @property
+    def predicted(self) -> Counts: ...
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)

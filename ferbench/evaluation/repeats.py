@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ferbench.errors import DataError
-from ferbench.evaluation.metrics import Floats, Predictions, Score, from_sums, sample_sums
+from ferbench.evaluation.metrics import Answers, Counts, Floats, Predictions, Score, from_sums, sample_sums
 from ferbench.evaluation.statistics import LEVEL, RESAMPLES, interval, sample_counts
 
 METRICS = (
@@ -35,8 +36,11 @@ METRICS = (
 LOWER_IS_BETTER = frozenset({"ece", "nll", "brier", "rmse_valence", "rmse_arousal"})
 _RANGES = {"brier": (0.0, 2.0), "nll": (0.0, np.inf), "rmse": (0.0, np.inf), "ccc": (-1.0, 1.0)}
 
-Targets = Sequence[Sequence[Predictions]]
-"""A method's runs: per target, per seed. The seeds are the same for every target."""
+BY_CLASS = frozenset({"accuracy", "uar", "macro_f1"})
+"""What needs no probabilities: the predicted classes tell it."""
+
+Targets = Sequence[Sequence[Answers]]
+"""A method's runs: per target, per seed. The seeds are the same for every target. A metric that is none of BY_CLASS needs Predictions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +89,64 @@ class Spread:
 
     def p(self, value: float) -> float:
         """Two-sided p of a value that is 0 in truth: twice the tail whose interval just reaches it."""
-        from scipy.special import ndtr
+        parts = [(np.array([part]), np.array([count])) for part, count in self.seeds]
+        return float(p_values(np.array([value]), np.array([self.images]), parts)[0])
 
-        if value == 0 or not (self.images > 0 or any(part > 0 for part, _ in self.seeds)):
-            return 1.0 if value == 0 else 0.0  # the same answers everywhere, or nothing right against nothing wrong
-        if not any(part > 0 for part, _ in self.seeds):
-            return float(2 * ndtr(-abs(value) / np.sqrt(self.images)))
-        low, high = -300.0, float(np.log10(0.5))  # of log10 tail; half falls as the tail grows
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self.half(10**middle) > abs(value) else (low, middle)
-        return float(2 * 10**high)
+
+_TAILS = np.linspace(-140.0, np.log10(0.5), 1 << 15)  # log10; below, p is no longer told
+
+
+def p_values(values: Floats, images: Floats, seeds: Sequence[tuple[Floats, Counts]]) -> Floats:
+    """:meth:`Spread.p` of many values [m] at once: images [m], and per method what its seeds add [m] and their number [m].
+
+    The squared half-width is looked up in tables of z² and t² over the logarithm of the tail, by bisection, and the tail between
+    four of their points by Lagrange's polynomial: 10⁻⁶ of the value.
+    """
+    from scipy.special import ndtr
+
+    seeded = np.any([part > 0 for part, _ in seeds], axis=0) if seeds else np.zeros(len(values), bool)
+    degrees = sorted({int(count) - 1 for part, counts in seeds for count in np.unique(counts[part > 0])})
+    tables = np.stack([_squares(0), *(_squares(one) for one in degrees)])
+    rows = [np.where(part > 0, 1 + np.searchsorted(degrees, counts - 1), 0) for part, counts in seeds]
+
+    def squares(place: NDArray[np.int64]) -> Floats:
+        found = images[:, None] * tables[0][place]
+        for (part, _), row in zip(seeds, rows, strict=True):
+            found = found + np.maximum(part, 0)[:, None] * tables[row[:, None], place]
+        return found
+
+    low, high = np.zeros((len(values), 1), np.int64), np.full((len(values), 1), len(_TAILS) - 1)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        wider = squares(middle) > values[:, None] ** 2
+        low, high = np.where(wider, middle, low), np.where(wider, high, middle)
+    places = np.clip(low - 1, 0, len(_TAILS) - 4) + np.arange(4)
+    p = 2 * 10 ** np.clip(_lagrange(np.sqrt(squares(places)), _TAILS[places], np.abs(values)), _TAILS[0], _TAILS[-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(seeded, p, 2 * ndtr(-np.abs(values) / np.sqrt(images)))
+    still = ~seeded & ~(images > 0)  # the same answers everywhere, or nothing right against nothing wrong
+    found: Floats = np.where(values == 0, 1.0, np.where(still, 0.0, np.minimum(p, 1.0)))
+    return found
+
+
+@cache
+def _squares(degrees: int) -> Floats:
+    """t², with 0 degrees z², that leaves each of the tails."""
+    from scipy.special import ndtri, stdtrit
+
+    tails = np.minimum(10**_TAILS, 0.5)
+    found: Floats = (stdtrit(degrees, tails) if degrees else ndtri(tails)) ** 2
+    return found
+
+
+def _lagrange(x: Floats, y: Floats, at: Floats) -> Floats:
+    """The polynomial through points x [m, 4], y [m, 4], at [m]. Points that coincide are as good as none: y's second."""
+    total = np.zeros(len(x))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for i in range(4):
+            others = [j for j in range(4) if j != i]
+            total += y[:, i] * np.prod([(at - x[:, j]) / (x[:, i] - x[:, j]) for j in others], axis=0)
+    return np.where(np.isfinite(total), total, y[:, 1])
 
 
 def repeated(targets: Targets, metric: str, seed: int, *, resamples: int = RESAMPLES, level: float = LEVEL) -> Score:
@@ -140,7 +191,7 @@ def draw(methods: Sequence[Targets], metric: str, seed: int, resamples: int = RE
     return [Drawn(*pair) for pair in zip(np.split(mean, ends), np.split(means, ends, axis=1), strict=True)]
 
 
-def same_samples(runs: Sequence[Predictions]) -> None:
+def same_samples(runs: Sequence[Answers]) -> None:
     """Raises DataError where runs cannot be compared sample by sample: other ids, another order, other labels or classes."""
     first = runs[0]
     if not len(first):
@@ -158,7 +209,7 @@ def same_samples(runs: Sequence[Predictions]) -> None:
             )
 
 
-def _how_they_differ(first: Predictions, other: Predictions) -> str:
+def _how_they_differ(first: Answers, other: Answers) -> str:
     """In words: which ids are not in both, or what is wrong where they are."""
     ours, theirs = set(first.ids), set(other.ids)
     if ours != theirs:
@@ -172,8 +223,10 @@ def _how_they_differ(first: Predictions, other: Predictions) -> str:
     return f"{int((first.labels != other.labels).sum())} of {len(first)} labels differ"
 
 
-def _values(runs: Sequence[Predictions], metric: str, counts: Iterable[Floats]) -> Floats:
+def _values(runs: Sequence[Answers], metric: str, counts: Iterable[Floats]) -> Floats:
     """[R, runs] of a metric under how often each sample counts, chunks of [r, N]."""
+    if metric in ("accuracy", "uar"):
+        return _recalled(runs, metric, counts)
     members = (runs[0].labels[:, None] == np.arange(len(runs[0].classes))).astype(np.float64)  # [N, K]
     columns = [members, *(_terms(run, metric, members) for run in runs)]
     ends = np.cumsum([column.shape[1] for column in columns])[:-1]
@@ -185,32 +238,42 @@ def _values(runs: Sequence[Predictions], metric: str, counts: Iterable[Floats]) 
     return np.concatenate(found)
 
 
-def _terms(run: Predictions, metric: str, members: NDArray[np.float64]) -> Floats:
+def _recalled(runs: Sequence[Answers], metric: str, counts: Iterable[Floats]) -> Floats:
+    """:func:`_values` of the mean recall over classes, or over all samples as if of one class: a product per class."""
+    right = np.stack([run.covered & (run.predicted == run.labels) for run in runs], axis=1).astype(np.float64)  # [N, runs]
+    labels = runs[0].labels if metric == "uar" else np.zeros(len(runs[0]), np.int64)
+    members = [np.flatnonzero(labels == one) for one in np.unique(labels)]
+    found = []
+    for some in counts:
+        shares, present = np.zeros((len(some), len(runs))), np.zeros((len(some), 1))
+        for rows in members:
+            drawn = some[:, rows]
+            of_class = drawn.sum(axis=1, keepdims=True)
+            shares += np.divide(drawn @ right[rows], of_class, out=np.zeros_like(shares), where=of_class > 0)
+            present += of_class > 0
+        found.append(shares / present)
+    return np.concatenate(found)
+
+
+def _terms(run: Answers, metric: str, members: NDArray[np.float64]) -> Floats:
     """[N, M] per-sample terms that add up to what :func:`_metric` needs."""
-    right: Floats = (run.covered & (run.predicted == run.labels))[:, None].astype(np.float64)
-    hits: Floats = right * members
-    if metric == "accuracy":
-        return right
-    if metric == "uar":
-        return hits
     if metric == "macro_f1":
+        right: Floats = (run.covered & (run.predicted == run.labels))[:, None].astype(np.float64)
+        hits: Floats = right * members
         said = (run.predicted[:, None] == np.arange(len(run.classes))).astype(np.float64)
         return np.concatenate([hits, said], axis=1)
+    if not isinstance(run, Predictions):
+        raise TypeError(f"{metric} needs probabilities, and these are predicted classes alone")
     return sample_sums(run)
 
 
 def _metric(metric: str, sums: Floats, of_class: Floats) -> Floats:
     """[r] from sums [r, M] and samples per class [r, K]. Classes without a sample take no part."""
-    if metric == "accuracy":
-        share: Floats = sums[:, 0] / of_class.sum(axis=1)
-        return share
-    if metric not in ("uar", "macro_f1"):
+    if metric != "macro_f1":
         known: Mapping[str, Floats] = from_sums(sums)
         return known.get(metric, np.full(len(sums), np.nan))
     k = of_class.shape[1]
-    hits = sums[:, :k]
-    above, below = (hits, of_class) if metric == "uar" else (2 * hits, of_class + sums[:, k:])
     present = of_class > 0
-    shares = np.divide(above, below, out=np.zeros_like(above), where=present)
+    shares = np.divide(2 * sums[:, :k], of_class + sums[:, k:], out=np.zeros_like(of_class), where=present)
     mean: Floats = shares.sum(axis=1) / present.sum(axis=1)
     return mean

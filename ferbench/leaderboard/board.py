@@ -6,141 +6,168 @@ all of its targets. Rows of an arm are compared on their predictions, image by i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from ferbench.errors import DataError, FerbenchError
-from ferbench.evaluation.compare import Ranked, rank
-from ferbench.evaluation.metrics import Predictions
+from ferbench.evaluation.compare import Ranked, standings
+from ferbench.evaluation.friedman import Friedman, friedman
+from ferbench.evaluation.metrics import Answers as Answered
+from ferbench.evaluation.metrics import Score
 from ferbench.evaluation.protocol import Arm, Protocol
+from ferbench.evaluation.repeats import BY_CLASS, LOWER_IS_BETTER, Drawn, Targets, draw, same_samples, scored
 from ferbench.evaluation.statistics import seed_of
+from ferbench.leaderboard.answers import Answers
 from ferbench.leaderboard.published import MEAN, Cell, Published
-from ferbench.results.bundle import is_verified, verify
-from ferbench.results.predictions import faults, read_predictions
-from ferbench.results.record import Record, Result, read_record
-from ferbench.results.store import RECORD
+from ferbench.leaderboard.runs import Run, Scored, base, collect
 
+__all__ = ["Chosen", "Printed", "Row", "Run", "Table", "belongs", "collect", "tables"]
 RESAMPLES = 2000
+ORACLE = "oracle"
+Confusion = tuple[tuple[int, ...], ...]
+DIAGRAM = 30
+"""Methods that a diagram of mean ranks can hold."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A run on disk. verified: every number was recomputed, now or by who wrote ``verified.json``; None: nobody asked for it."""
+class Printed:
+    """A row of a paper. mean and targets: the digits as printed."""
 
-    folder: Path
-    record: Record
-    verified: bool | None = None
+    paper: str
+    table: str
+    method: str
+    variant: str
+    mean: str
+    targets: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} ({self.variant})" if self.variant else self.method
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method in an arm. runs: one per seed. ranked: its mean over targets and seeds. targets: target → mean over seeds.
-    marks: what a reader must know of it."""
+    """A method in an arm. runs: one per seed. ranked: its mean over targets and seeds. targets: target → mean over seeds. confusion:
+    target → outcomes summed over seeds. printed: what a paper prints for it. marks: what a reader must know of it."""
 
     name: str
-    runs: tuple[Entry, ...]
+    runs: tuple[Run, ...]
     ranked: Ranked
     targets: Mapping[str, float]
+    confusion: Mapping[str, Confusion]
+    printed: Printed | None
     marks: tuple[str, ...]
+
+    @property
+    def verified(self) -> bool:
+        return all(run.verified for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A method whose epoch was chosen on the target. Never ranked. targets: target → mean over seeds."""
+
+    name: str
+    runs: tuple[Run, ...]
+    score: Score
+    targets: Mapping[str, float]
+    confusion: Mapping[str, Confusion]
 
 
 @dataclass(frozen=True)
 class Table:
-    """An arm of a protocol: measured rows, best first, and the printed means of the same sources."""
+    """An arm of a protocol: measured rows, best first; rows chosen on the target; and the printed rows of the same sources. kind: of
+    its pictures. friedman: of up to DIAGRAM methods on two targets or more."""
 
     protocol: Protocol
     arm: Arm
+    kind: Literal["real", "synthetic"]
     rows: tuple[Row, ...]
-    printed: tuple[Cell, ...]
+    chosen: tuple[Chosen, ...]
+    printed: tuple[Printed, ...]
+    friedman: Friedman | None
+
+    @property
+    def metric(self) -> str:
+        """What ranks it."""
+        return self.protocol.metrics[0]
 
 
-def collect(runs: Path, *, check: bool = False) -> tuple[list[Entry], list[str]]:
-    """Every run below ``runs``, and a line for each that is refused: an unreadable record, another schema, the same run twice, or,
-    where ``check`` recomputes every number, one that does not hold. Raises DataError where no run is found."""
-    paths = sorted(runs.rglob(RECORD))
-    if not paths:
-        raise DataError(f"no {RECORD} in it or below", where=str(runs), next="Give the folder that ferbench run --out wrote to")
-    entries: dict[str, Entry] = {}
-    refused = []
-    for path in paths:
-        try:
-            record = read_record(path)
-        except FerbenchError as problem:
-            refused.append(problem.line())
-            continue
-        if record.run_id in entries:
-            refused.append(f"{path}: the same run as {entries[record.run_id].folder}, {record.run_id}. Leave one of them")
-            continue
-        wrong = verify(path.parent) if check else []
-        if wrong:
-            refused.append(f"{path}: does not hold, {wrong[0].line()}. See: ferbench verify {path.parent}")
-            continue
-        entries[record.run_id] = Entry(path.parent, record, True if check or is_verified(path.parent) else None)
-    return list(entries.values()), refused
-
-
-def tables(entries: Sequence[Entry], protocols: Sequence[Protocol], published: Published) -> tuple[list[Table], list[str]]:
-    """A table for every arm that has a run, and a line for each row that cannot be compared with the others."""
+def tables(
+    runs: Sequence[Run], protocols: Sequence[Protocol], published: Published, answers: Answers
+) -> tuple[list[Table], list[str]]:
+    """A table for every arm that has a run or a printed row, and a line for each row that cannot be compared with the others."""
     made, refused = [], []
+    by_sources: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        by_sources.setdefault(run.sources, []).append(run)
     for protocol in protocols:
         for arm in protocol.arms:
-            rows: dict[str, dict[int, Entry]] = {}
-            for entry in entries:
-                if belongs(entry.record, protocol, arm):
-                    rows.setdefault(_name(entry.record), {}).setdefault(entry.record.seed, entry)
-            if rows:
-                table, lines = _table(protocol, arm, {name: tuple(seeds.values()) for name, seeds in rows.items()}, published)
-                made += [table] if table.rows else []
+            here = [run for run in by_sources.get(tuple(sorted(arm.sources)), []) if belongs(run, protocol, arm)]
+            printed = tuple(_printed(protocol, arm, published))
+            if here or printed:
+                table, lines = _table(protocol, arm, here, printed, answers)
+                made += [table] if table.rows or table.printed else []
                 refused += lines
     return made, refused
 
 
-def belongs(record: Record, protocol: Protocol, arm: Arm) -> bool:
-    """Is it a run of this arm? Oracle results never are."""
-    sources = sorted({_base(use.name) for use in record.data if use.role == "source.train"})
-    scored = {_base(result.target) for result in record.results if result.selection == protocol.selection}
+def belongs(run: Run, protocol: Protocol, arm: Arm) -> bool:
+    """Is it a run of this arm? Oracle results never make it one."""
     return (
-        sources == sorted(arm.sources)
-        and record.labels.name == protocol.labels
-        and record.selection == protocol.selection
-        and set(arm.targets) <= scored
+        list(run.sources) == sorted(arm.sources)
+        and (run.labels, run.selection) == (protocol.labels, protocol.selection)
+        and all(run.result(target, protocol.selection) is not None for target in arm.targets)
     )
 
 
-def _table(protocol: Protocol, arm: Arm, rows: Mapping[str, tuple[Entry, ...]], published: Published) -> tuple[Table, list[str]]:
+def _table(
+    protocol: Protocol, arm: Arm, runs: Sequence[Run], printed: tuple[Printed, ...], answers: Answers
+) -> tuple[Table, list[str]]:
     """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one."""
-    metric, methods, refused = protocol.metrics[0], dict[str, list[list[Predictions]]](), list[str]()
-    seed = seed_of(protocol.name, *arm.sources)
-    for name, runs in rows.items():
+    seeds: dict[str, dict[int, Run]] = {}
+    for run in runs:
+        seeds.setdefault(run.name, {}).setdefault(run.seed, run)
+    methods = {name: tuple(found[seed] for seed in sorted(found)) for name, found in seeds.items()}
+    drawn, refused = _draw(protocol, arm, methods, protocol.selection, answers)
+    rows = [_row(protocol, arm, one, methods[one.name], printed) for one in standings(drawn, protocol.metrics[0])]
+    both = {row.name: row.runs for row in rows if all(run.result(t, ORACLE) for run in row.runs for t in arm.targets)}
+    best, lines = _draw(protocol, arm, both, ORACLE, answers)
+    chosen = [_chosen(protocol, arm, name, both[name], scored(one, protocol.metrics[0])) for name, one in best.items()]
+    chosen.sort(key=lambda one: (-_sign(protocol) * one.score.value, one.name))
+    named = {name for one in runs for role, sets in one.drawn.items() if not role.startswith("auxiliary") for name in sets}
+    table = Table(
+        protocol, arm, "synthetic" if named else "real", tuple(rows), tuple(chosen), printed, _diagram(rows, protocol, arm)
+    )
+    return table, refused + lines
+
+
+def _draw(
+    protocol: Protocol, arm: Arm, methods: Mapping[str, Sequence[Run]], selection: str, answers: Answers
+) -> tuple[dict[str, Drawn], list[str]]:
+    """Every method under the same resamples, and a line for each that cannot be drawn with the first."""
+    metric, read, refused = protocol.metrics[0], dict[str, Targets](), list[str]()
+    for name, runs in methods.items():
         try:
-            read = [[_predictions(run, target, protocol) for run in runs] for target in arm.targets]
-            rank({**dict(list(methods.items())[:1]), name: read}, metric, seed, resamples=2)  # only to see that they fit together
-            methods[name] = read
+            found = [[_answers(run, target, protocol, selection, answers) for run in runs] for target in arm.targets]
+            for number, several in enumerate(found):
+                same_samples([*(next(iter(read.values()))[number][:1] if read else ()), *several])
+            read[name] = found
         except FerbenchError as problem:
             refused.append(f"{protocol.name}, {' + '.join(arm.sources)}, {name}: {problem.line()}")
-    ranking = rank(methods, metric, seed, resamples=RESAMPLES)
-    made = []
-    for one in ranking.rows:
-        runs = rows[one.name]
-        of_target = {
-            target: sum(_result(run.record, target, protocol).metrics[metric].value for run in runs) / len(runs)
-            for target in arm.targets
-        }
-        made.append(Row(one.name, runs, one, of_target, tuple(_marks(runs, protocol, arm))))
-    return Table(protocol, arm, tuple(made), tuple(_printed(protocol, arm, published))), refused
+    seed = seed_of(protocol.name, *arm.sources)
+    drawn: list[Drawn] = draw(list(read.values()), metric, seed, RESAMPLES) if read else []
+    return dict(zip(read, drawn, strict=True)), refused
 
 
-def _result(record: Record, target: str, protocol: Protocol) -> Result:
-    return next(r for r in record.results if _base(r.target) == target and r.selection == protocol.selection)
-
-
-def _predictions(run: Entry, target: str, protocol: Protocol) -> Predictions:
+def _answers(run: Run, target: str, protocol: Protocol, selection: str, answers: Answers) -> Answered:
     """Raises VerificationFailed where the file cannot be read, DataError where its rows do not hold together."""
-    path = run.folder / _result(run.record, target, protocol).predictions.file
-    found = read_predictions(path)
-    if wrong := faults(found):
-        raise DataError(f"{wrong[0][0]}: {wrong[0][1]}", where=str(path), next="See: ferbench verify")
+    result = result_of(run, target, selection)
+    path = run.folder / result.file
+    read = answers.said if protocol.metrics[0] in BY_CLASS else answers.predictions
+    found: Answered = read(path, result.sha256, result.window)
     if found.classes != protocol.space:
         raise DataError(
             f"classes {', '.join(found.classes)}; the protocol has {', '.join(protocol.space)}",
@@ -150,38 +177,91 @@ def _predictions(run: Entry, target: str, protocol: Protocol) -> Predictions:
     return found
 
 
-def _marks(runs: Sequence[Entry], protocol: Protocol, arm: Arm) -> Iterator[str]:
+def _row(protocol: Protocol, arm: Arm, ranked: Ranked, runs: tuple[Run, ...], printed: Sequence[Printed]) -> Row:
+    own = [
+        one for one in printed if (_plain(one.method), _plain(one.variant)) == (_plain(runs[0].method), _plain(runs[0].variant))
+    ]
+    return Row(
+        ranked.name, runs, ranked, _means(protocol, arm, runs, protocol.selection),
+        _confusions(arm, runs, protocol.selection),
+        own[0] if own and not runs[0].approximate else None, tuple(_marks(runs, protocol, arm)),
+    )  # fmt: skip
+
+
+def _chosen(protocol: Protocol, arm: Arm, name: str, runs: tuple[Run, ...], score: Score) -> Chosen:
+    return Chosen(name, runs, score, _means(protocol, arm, runs, ORACLE), _confusions(arm, runs, ORACLE))
+
+
+def _means(protocol: Protocol, arm: Arm, runs: Sequence[Run], selection: str) -> dict[str, float]:
+    """Target → mean over seeds."""
+    metric = protocol.metrics[0]
+    return {target: sum(result_of(run, target, selection).values[metric] for run in runs) / len(runs) for target in arm.targets}
+
+
+def _confusions(arm: Arm, runs: Sequence[Run], selection: str) -> dict[str, Confusion]:
+    """Target → outcomes summed over seeds."""
+    found: dict[str, Confusion] = {}
+    for target in arm.targets:
+        counts = [result_of(run, target, selection).confusion for run in runs]
+        found[target] = tuple(tuple(map(sum, zip(*rows, strict=True))) for rows in zip(*counts, strict=True))
+    return found
+
+
+def result_of(run: Run, target: str, selection: str) -> Scored:
+    """Its result of a target that it was taken in with."""
+    found = run.result(target, selection)
+    assert found is not None, f"{run.run_id} was taken in without {target}"  # noqa: S101
+    return found
+
+
+def _diagram(rows: Sequence[Row], protocol: Protocol, arm: Arm) -> Friedman | None:
+    if not 3 <= len(rows) <= DIAGRAM or len(arm.targets) < 2:
+        return None
+    scores = {row.name: [row.targets[target] for target in arm.targets] for row in rows}
+    return friedman(scores, lower_is_better=_sign(protocol) < 0)
+
+
+def _sign(protocol: Protocol) -> int:
+    return -1 if protocol.metrics[0] in LOWER_IS_BETTER else 1
+
+
+def _marks(runs: Sequence[Run], protocol: Protocol, arm: Arm) -> Iterator[str]:
     """What is not as the protocol says."""
-    record = runs[0].record
-    if missing := sorted(set(protocol.seeds) - {run.record.seed for run in runs}):
+    first = runs[0]
+    if missing := sorted(set(protocol.seeds) - {run.seed for run in runs}):
         yield f"without seed {', '.join(map(str, missing))}"
-    if record.approximate:
-        yield f"preset {record.preset}, not the paper's settings"
+    if first.approximate:
+        yield f"preset {first.preset}, not the paper's settings"
+    learnt = sorted({name for role, names in first.drawn.items() if role.startswith("auxiliary") for name in names})
+    if learnt and not all(source in learnt for source in first.sources):
+        yield f"auxiliary labels from drawn faces: {', '.join(learnt)}"
     for target in arm.targets:
         known = protocol.sets[target]
         own = target in arm.sources and known.own_images
-        expected, found = own or known.images, _result(record, target, protocol).n
+        expected, found = own or known.images, result_of(first, target, protocol.selection).n
         if expected and found != expected:
             yield f"{found:,} images of {target}, not {expected:,}"
-    seen = {(_base(one.target), one.by) for run in runs for one in run.record.contamination}
-    yield from (f"† {target}: shares images with {by}" for target, by in sorted(seen) if target in arm.targets)
+    yield from (f"† {target}: shares images with {by}" for target, by in _seen(runs) if target in arm.targets)
 
 
-def _printed(protocol: Protocol, arm: Arm, published: Published) -> Iterator[Cell]:
-    """Printed means of the protocol's table, for the same sources."""
+def _seen(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    return sorted({(base(target), by) for run in runs for target, by in run.seen})
+
+
+def _printed(protocol: Protocol, arm: Arm, published: Published) -> Iterator[Printed]:
+    """Printed rows of the protocol's table that have a mean, for the same sources."""
+    of_row: dict[tuple[str, ...], list[Cell]] = {}
     for cell in published.cells:
-        if (f"{cell.paper} {cell.table}", cell.target, cell.metric) == (protocol.printed, MEAN, protocol.metrics[0]) and sorted(
+        if (f"{cell.paper} {cell.table}", cell.metric) == (protocol.printed, protocol.metrics[0]) and sorted(
             cell.source.split("+")
         ) == sorted(arm.sources):
-            yield cell
+            of_row.setdefault(cell.row, []).append(cell)
+    for cells in of_row.values():
+        values = {cell.target: cell.value for cell in cells}
+        if MEAN in values:
+            first = cells[0]
+            yield Printed(first.paper, first.table, first.method, first.variant, values.pop(MEAN), values)
 
 
-def _name(record: Record) -> str:
-    """Method with all that is not its default: runs of one name differ by their seeds alone."""
-    extra = [record.variant, "" if record.preset == "paper" else record.preset, *record.settings]
-    return " ".join([record.method, *(part for part in extra if part)])
-
-
-def _base(name: str) -> str:
-    """The set of a reference: without partition, split and options."""
-    return name.partition("@")[0].partition("?")[0]
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

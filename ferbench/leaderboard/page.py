@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ferbench.leaderboard.board import Row, Table
+from ferbench.leaderboard.site import contaminated, is_percent
 
-_LESS_IS_TOLD_PLAIN = ("ccc", "rmse", "nll", "brier", "ece")
+_NAMED = 12
+"""Ties that a row names."""
 
 
 def markdown(tables: Sequence[Table], refused: Sequence[str]) -> str:
@@ -14,44 +16,62 @@ def markdown(tables: Sequence[Table], refused: Sequence[str]) -> str:
     parts = ["# Board", "Rows of one rank, and those named as ties, cannot be told apart: paired bootstrap over images and seeds, Holm's "
              "correction.\nPrinted means are their papers' own: other code, and often other images."]  # fmt: skip
     for table in tables:
-        parts += [f"## {table.protocol.name}, learnt from {' + '.join(table.arm.sources)}", _measured(table)]
+        drawn = ": drawn faces" if table.kind == "synthetic" else ""
+        parts += [f"## {table.protocol.name}, learnt from {' + '.join(table.arm.sources)}{drawn}"]
+        parts += [_measured(table)] if table.rows else ["Nothing measured yet."]
         notes = [f"{row.name}: {mark}" for row in table.rows for mark in row.marks]
         parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
+        if table.chosen:
+            lines = [[row.name, number(row.score.value, table.metric), *_of(table, row.targets)] for row in table.chosen]
+            parts += [
+                "Chosen on the target, never ranked:",
+                _pipes(["method", f"mean {table.metric}", *table.arm.targets], lines),
+            ]
         if table.printed:
-            lines = [f"| {cell.method}{f' ({cell.variant})' if cell.variant else ''} | {cell.value} |" for cell in table.printed]
-            paper = table.printed[0].paper
-            parts.append("\n".join([f"| printed by {paper} | mean |", "|---|---|", *lines]))
+            lines = [
+                [row.name, row.mean, *(row.targets.get(target, "–") for target in table.arm.targets)] for row in table.printed
+            ]
+            parts.append(_pipes([f"printed by {table.printed[0].paper}", "mean", *table.arm.targets], lines))
     if refused:
         parts += ["## Refused", "\n".join(f"- {line}" for line in refused)]
     return "\n\n".join(parts) + "\n"
 
 
 def _measured(table: Table) -> str:
-    metric = table.protocol.metrics[0]
-    header = ["rank", "method", f"mean {metric}", "[low, high]", *table.arm.targets, "seeds", "verified", "ties"]
-    lines = [header, ["---"] * len(header), *(_row(row, table) for row in table.rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    metric = table.metric
+    header = ["rank", "method", f"mean {metric}", "[low, high]", "published", *table.arm.targets, "seeds", "verified", "ties"]
+    return _pipes(header, [_row(row, table) for row in table.rows])
 
 
 def _row(row: Row, table: Table) -> list[str]:
-    metric, score = table.protocol.metrics[0], row.ranked.score
-    marked = {mark.split(":")[0].removeprefix("† ") for mark in row.marks if mark.startswith("†")}
+    metric, score = table.metric, row.ranked.score
+    marked = {table.arm.targets[number] for number in contaminated(row.runs, table.arm.targets)}
     targets = [number(row.targets[target], metric) + (" †" if target in marked else "") for target in table.arm.targets]
-    verified = "yes" if all(run.verified for run in row.runs) else "not checked"
-    interval = f"[{number(score.low, metric)}, {number(score.high, metric)}]"
-    seeds = ", ".join(str(run.record.seed) for run in sorted(row.runs, key=lambda run: run.record.seed))
+    ties = row.ranked.ties
     return [
         str(row.ranked.rank),
         row.name,
         number(score.value, metric),
-        interval,
+        f"[{number(score.low, metric)}, {number(score.high, metric)}]",
+        row.printed.mean if row.printed else "–",
         *targets,
-        seeds,
-        verified,
-        ", ".join(row.ranked.ties),
+        ", ".join(str(run.seed) for run in row.runs),
+        "yes" if row.verified else "not checked",
+        ", ".join(ties[:_NAMED]) + (f" and {len(ties) - _NAMED} more" if len(ties) > _NAMED else ""),
     ]
+
+
+def _of(table: Table, targets: Mapping[str, float]) -> list[str]:
+    return [number(targets[target], table.metric) for target in table.arm.targets]
+
+
+def _pipes(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    from tabulate import tabulate
+
+    whole = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return tabulate(whole, header, tablefmt="github", disable_numparse=True)
 
 
 def number(value: float, metric: str) -> str:
     """Per cent, but for what is none."""
-    return f"{value:.3f}" if metric.startswith(_LESS_IS_TOLD_PLAIN) else f"{100 * value:.2f}"
+    return f"{100 * value:.2f}" if is_percent(metric) else f"{value:.3f}"

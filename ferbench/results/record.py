@@ -17,20 +17,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, V
 
 from ferbench.errors import VerificationFailed
 from ferbench.files import write_atomic
+from ferbench.results.seal import seal
 from ferbench.schema import canonical
 
 if TYPE_CHECKING:
     from ferbench.evaluation.statistics import Summary
 
-SCHEMA = 1
+SCHEMA = 2
+READS = (1, 2)
+"""Schemas that this ferbench reads. 2 adds ``cost``."""
+
 Role = Literal["source-test", "target"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Plain = Annotated[dict[str, JsonValue], BeforeValidator(lambda value: json.loads(canonical(value)))]
 """Any JSON object; tuples become lists at once, so that a record in memory equals the one read back."""
-
-_DEPTH = 3
-_UNSEALED = frozenset({"seal", "times"})
 
 
 class _Model(BaseModel):
@@ -215,6 +216,14 @@ class Provenance(_Model):
     entry_point: str
 
 
+class Cost(_Model):
+    """One forward pass of the deployed method over one image. flops: as ``unit`` says. image: channels, height, width."""
+
+    flops: Count
+    unit: Literal["multiply-adds × 2"] = "multiply-adds × 2"
+    image: tuple[Count, Count, Count]
+
+
 class Bootstrap(_Model):
     """How the intervals were made; the seed is derived from run, target, split and selection."""
 
@@ -224,9 +233,10 @@ class Bootstrap(_Model):
 
 class Record(_Model):
     """Everything about one run. settings: the user's ``--set`` list. synthetic: every source is (what a target is, ``data``
-    says). approximate: not the paper's settings (a quick preset). times: all that differs between two identical runs."""
+    says). approximate: not the paper's settings (a quick preset). cost: what its forward pass takes, None in older records. times: all
+    that differs between two identical runs: seconds, and the latency of one image in milliseconds."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     run_id: str
     method: str
     recipe: Plain
@@ -244,6 +254,7 @@ class Record(_Model):
     contamination: tuple[Contamination, ...] = ()
     environment: Environment
     provenance: tuple[Provenance, ...] = ()
+    cost: Cost | None = None
     synthetic: bool
     approximate: bool = False
     times: Plain = {}
@@ -276,19 +287,12 @@ def fingerprints_of(data: Sequence[DataUse]) -> dict[str, str]:
     return {f"{use.role}:{use.name}:{use.split}": use.fingerprint for use in data}
 
 
-def seal(record: Mapping[str, Any]) -> dict[str, str]:
-    """Field path -> the first 12 hex digits of sha256 over its canonical JSON. Mappings are followed three names deep, lists of
-    mappings item by item: ``results[0].metrics.uar``, ``environment.distributions.torch``, ``data[1].dropped``."""
-    found: dict[str, str] = {}
-    for name, value in record.items():
-        if name not in _UNSEALED:
-            _seal_into(found, name, value, 1)
-    return found
-
-
 def read_record(path: Path) -> Record:
     """The record at ``path`` (a record.json). Raises VerificationFailed when it is none that this ferbench can read."""
-    raw = read_json(path)
+    try:
+        return Record.model_validate_json(path.read_bytes(), strict=True)
+    except (ValidationError, OSError):
+        raw = read_json(path)  # it says what is wrong with the file or its version
     try:
         return Record.model_validate_json(canonical(raw), strict=True)
     except ValidationError as error:
@@ -305,9 +309,10 @@ def read_json(path: Path) -> dict[str, Any]:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if not isinstance(version, int):
         raise VerificationFailed("not a record: it has no schema_version", where=str(path))
-    if version != SCHEMA:
+    if version not in READS:
         next = "Upgrade ferbench" if version > SCHEMA else "Run it again"
-        raise VerificationFailed(f"schema_version {version}, and this ferbench reads {SCHEMA}", where=str(path), next=next)
+        reads = " and ".join(map(str, READS))
+        raise VerificationFailed(f"schema_version {version}, and this ferbench reads {reads}", where=str(path), next=next)
     return dict(raw)
 
 
@@ -325,17 +330,6 @@ def write_record(path: Path, record: Record) -> Record:
     complete = record.sealed()
     write_atomic(path, complete.text().encode())
     return complete
-
-
-def _seal_into(found: dict[str, str], path: str, value: Any, depth: int) -> None:
-    if isinstance(value, list | tuple) and value and all(isinstance(item, dict) for item in value) and depth <= _DEPTH:
-        for i, item in enumerate(value):
-            _seal_into(found, f"{path}[{i}]", item, depth)
-    elif isinstance(value, dict) and value and depth < _DEPTH:
-        for name, item in value.items():
-            _seal_into(found, f"{path}.{name}", item, depth + 1)
-    else:
-        found[path] = sha256(canonical(value).encode()).hexdigest()[:12]
 
 
 def _refuse_constant(name: str) -> float:

@@ -28,9 +28,9 @@ from ferbench.results.record import (
     fingerprints_of,
     read_json,
     run_id,
-    seal,
     wrong_fields,
 )
+from ferbench.results.seal import seal
 from ferbench.results.store import RunFolder, locate
 from ferbench.schema import canonical
 

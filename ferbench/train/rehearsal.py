@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -85,10 +87,25 @@ def multiply_adds(method: Method, views: tuple[str, ...] = ()) -> int:
     """Multiply-adds of one image through the deployed path (convolutions, linear layers, attention); FLOPs are twice as many."""
     was = method.training
     method.eval()
+    device = next((parameter.device for parameter in method.parameters()), torch.device("cpu"))
     with FlopCounterMode(display=False) as counter:
-        method(made_up(method.site, 1, views).inputs)
+        method(made_up(method.site, 1, views, device=device).inputs)
     method.train(was)
     return int(counter.get_total_flops()) // 2
+
+
+@torch.no_grad()
+def latency(forward: Callable[[Inputs], object], site: Site, device: torch.device, passes: int = 10) -> float:
+    """Milliseconds of one image through ``forward`` on this machine: the median of ``passes``, after two that are not counted."""
+    inputs = made_up(site, 1, device=device).inputs
+    found = []
+    for _ in range(passes + 2):
+        began = time.perf_counter()
+        forward(inputs)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        found.append(1e3 * (time.perf_counter() - began))
+    return median(found[2:])
 
 
 def seconds_per_step(method: Method, stage: Stage, device: torch.device, dtype: torch.dtype, steps: int = 2) -> float:

@@ -69,8 +69,8 @@ def test_the_seal_goes_three_names_deep_and_item_by_item(good_run: Path) -> None
 @pytest.mark.parametrize(
     "text, match",
     [
-        ('{"schema_version": 2, "run_id": "x"}', "schema_version 2, and this ferbench reads 1. Upgrade ferbench"),
-        ('{"schema_version": 0, "run_id": "x"}', "schema_version 0, and this ferbench reads 1. Run it again"),
+        ('{"schema_version": 3, "run_id": "x"}', "schema_version 3, and this ferbench reads 1 and 2. Upgrade ferbench"),
+        ('{"schema_version": 0, "run_id": "x"}', "schema_version 0, and this ferbench reads 1 and 2. Run it again"),
         ('{"run_id": "x"}', "no schema_version"),
         ("[1]", "no schema_version"),
         ('{"schema_version": 1', "not a readable record"),

@@ -242,7 +242,7 @@ def test_a_missing_predictions_file_and_one_that_is_something_else_are_named(run
 
 @pytest.mark.parametrize(
     "content, field, found",
-    [("{", "record.json", "not a readable record"), ('{"schema_version": 9}', "schema_version", "this ferbench reads 1")],
+    [("{", "record.json", "not a readable record"), ('{"schema_version": 9}', "schema_version", "this ferbench reads 1 and 2")],
 )
 def test_a_record_that_cannot_be_read_is_one_problem(run: Path, content: str, field: str, found: str) -> None:
     (run / "record.json").write_text(content)
