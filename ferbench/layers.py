@@ -7,6 +7,7 @@ import copy
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -156,7 +157,7 @@ def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
         if is_dataclass(hints[name]) and isinstance(value, Mapping) and isinstance(hints[name], type):
             values[name] = coerce(hints[name], value, f"{where}.{name}")
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return _adapter(kind).validate_python(values)
     except ValidationError as problem:
         first = problem.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -166,6 +167,12 @@ def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
         ) from problem
     except FerbenchError as problem:  # a config's own __post_init__ check
         raise RecipeError(problem.what, where=where, next=problem.next) from problem
+
+
+@lru_cache(maxsize=256)
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Built once for each class: that takes longer than all else about reading a recipe."""
+    return TypeAdapter(kind)
 
 
 def _split(value: Any, hint: Any) -> Any:
