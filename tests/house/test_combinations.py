@@ -27,7 +27,7 @@ BACKBONES = {
     "levels and taps": "resnet18",
     "levels at a fine stride": "preact_resnet18",
     "tokens, masks and taps": "vit",
-    "levels of timm, no taps": "timm.test_efficientnet",
+    "levels of timm, no taps": "timm.test_resnet",
 }
 TINY = {"vit": {"model": "vit_tiny_patch16_224", "depth": 1}}
 """Options that make a backbone small."""
@@ -91,7 +91,7 @@ def registry() -> Registry:
         dict(load().recipes),
         dict(load().owner),
     )
-    for model in ("test_vit3", "test_efficientnet"):
+    for model in ("test_vit3", "test_resnet"):
         made.add("backbones", f"timm.{model}", "builtin", Spec(f"timm.{model}", partial(of_timm, model), TimmOptions, model))
     for name in BACKBONES.values():
         made.specs["backbones"][name] = built_once(made.specs["backbones"][name])

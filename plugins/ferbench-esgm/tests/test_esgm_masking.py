@@ -270,7 +270,7 @@ def faces_and_maps(n: int, first: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def test_after_stage_1a_the_hidden_patches_cover_the_target_better_than_random_ones() -> None:
-    """With skin, as in the paper. Without it L_mask pulls ω to each patch's median, which is 0 almost everywhere at this size."""
+    """With skin, as in the paper; tools/mask_coverage.py measures both readings on trained runs."""
     torch.manual_seed(0)
     images, parsing = faces_and_maps(56)
     method = method_of({"use": "esgm.attention", "ratio": 0.2, "s_exp": "paper", "heads": 3}).train()
