@@ -62,14 +62,15 @@ class Bench:
         return made_up(self._built.site, n, VIEWS, seed=seed)
 
 
-def workshop(recipe: Recipe, registry: Registry) -> Workshop:
+def workshop(recipe: Recipe, registry: Registry, stand_ins: dict[str, Method] | None = None) -> Workshop:
     """The recipe's stages as orders on made-up data; a stage that runs once per dataset gets one dataset."""
     orders = tuple(
         Order(f"{stage.name}[made-up]" if stage.each else stage.name, stage, "", fold(0, stage.name), FACTOR_CLASSES, OFFERS, 2)
         for stage in recipe.stages
     )
     store = ArtifactStore(Path("nowhere"))  # never read: rehearsal methods take nothing from it
-    return Workshop(orders, LABEL_SPACES[recipe.labels], registry, store, torch.device("cpu"), torch.float32)
+    shared = {} if stand_ins is None else stand_ins
+    return Workshop(orders, LABEL_SPACES[recipe.labels], registry, store, torch.device("cpu"), torch.float32, shared)
 
 
 def small(file: RecipeFile, registry: Registry, preset: str, variant: str | None, side: int) -> Recipe:
@@ -83,13 +84,15 @@ Seen = set[str]
 """Shapes of stages that were rehearsed, and passed."""
 
 
-def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen) -> str:
+def rehearse_recipe(
+    file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen, stand_ins: dict[str, Method]
+) -> str:
     """Rehearse every stage at the smallest side that it takes. Returns what is wrong, or nothing; ``seen`` spares stages that
     differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs)."""
     for side in SIDES:
         recipe = small(file, registry, preset, variant, side)
         try:
-            _rehearse(recipe, registry, seen)
+            _rehearse(recipe, registry, seen, stand_ins)
         except RecipeError as problem:  # no other size would mend it
             return problem.line()
         except Exception as problem:
@@ -100,8 +103,8 @@ def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: 
     return "SIDES is empty"
 
 
-def _rehearse(recipe: Recipe, registry: Registry, seen: Seen) -> None:
-    shop = workshop(recipe, registry)
+def _rehearse(recipe: Recipe, registry: Registry, seen: Seen, stand_ins: dict[str, Method]) -> None:
+    shop = workshop(recipe, registry, stand_ins)
     shapes: dict[str, list[object]] = {}
     known: dict[str, dict[str, Tensor]] = {}
 
