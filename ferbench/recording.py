@@ -93,6 +93,8 @@ def recipe_dict(plan: Plan, dtype: str, world: int) -> dict[str, Any]:
     """The resolved recipe, and the few settings of the run that its results depend on."""
     recipe = asdict(plan.recipe)
     recipe["stages"] = [stage_dict(stage) for stage in plan.recipe.stages]
+    if plan.recipe.smooth is None:
+        del recipe["smooth"]  # a run without it keeps the id that it had before there was any
     recipe["run"] = {
         "dtype": dtype, "world": world, "auxiliary_seed": plan.request.auxiliary_seed,
         "oracle": plan.request.oracle,
