@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ferbench.errors import FerbenchError, Interrupted
@@ -22,21 +24,32 @@ from ferbench.launch.cells import Cell, Ended, Finder, sentence
 from ferbench.planning import Request
 from ferbench.report import Reporter
 
+_WARNED = signal.SIGUSR2  # what submitit has Slurm send before a job is preempted or at its time limit
 LIMITS = 20
 """How often a run may reach its time limit: it goes on from its checkpoint each time."""
 
 
 class Work:
-    """One run inside a job. Returns why there is no record, empty where there is one. Signals stay submitit's: it queues the job again."""
+    """One run inside a job. Returns why there is no record, empty where there is one."""
 
     def __call__(self, request: Request) -> str:
         from ferbench.arms import decide
         from ferbench.plugins import load
         from ferbench.run import execute
 
-        registry = load()
+        registry, reporter = load(), Reporter()
+        again = signal.getsignal(_WARNED)  # submitit's: queues the job again, and leaves at once, be it in the middle of a file
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            reporter.stop = True
+
+        signal.signal(_WARNED, ask)
         try:
-            execute(decide(request, registry), registry, Reporter())
+            execute(decide(request, registry), registry, reporter)
+        except Interrupted as stopped:
+            if callable(again):
+                again(_WARNED, None)
+            return stopped.line()
         except FerbenchError as problem:
             return problem.line()
         return ""
@@ -143,15 +156,12 @@ def _refused(problem: subprocess.CalledProcessError) -> FerbenchError:
 
 
 def _said(folder: Path, number: str) -> str:
-    """Why a job that ended on its own left no record: what its run said."""
+    """Why a run that ended in order left no record; empty for a job that was lost or broke."""
     from submitit import SlurmJob
     from submitit.core.utils import UncompletedJobError
 
     job: Any = SlurmJob(folder=folder, job_id=number)
-    if not job.paths.result_pickle.is_file():
-        return ""
     try:
-        return str(job.result())
-    except UncompletedJobError as problem:
-        lines = [line for line in str(problem).splitlines() if line.strip()]
-        return f"job {number}: {lines[-1].strip() if lines else 'failed'}"
+        return str(job.result()) if job.paths.result_pickle.is_file() else ""
+    except UncompletedJobError:
+        return ""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import torch
 from fixtures_sweep import SETTINGS, SWEEP
 
+from ferbench.cli import main
 from ferbench.errors import Interrupted
 from ferbench.launch import here
 from ferbench.launch.cells import Cell, Ended, plan_all
@@ -70,40 +72,40 @@ def steps(out: Path) -> int:
 
 
 def test_killed_with_its_runs_half_way_and_started_again_a_sweep_ends_with_the_same_records(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = place / "runs"
     first = subprocess.Popen(sweep(place), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_for(lambda: steps(out) >= 4)
+    wait_for(lambda: steps(out) >= 3)
     survivors = workers(out)
     first.kill()  # the runner, by kill -9: the pipe of its run ends
     first.wait()
     wait_for(lambda: not any(_alive(pid) for pid in survivors), 30)
     assert not list(out.glob("*/record.json")), "the kill came too late to test anything"
-    second = subprocess.Popen(sweep(place, "--slots", "2"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    second = subprocess.Popen(sweep(place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     os.kill(wait_for(lambda: workers(out))[0], signal.SIGKILL)
     printed, _ = second.communicate(timeout=200)
     assert second.returncode == 0, printed
-    assert "was killed by SIGKILL" in printed and "once more" in printed and "2 of 2 runs of in-domain@1 are done" in printed
+    assert "was killed by SIGKILL" in printed and "once more" in printed and "1 of 1 runs of in-domain@1 are done" in printed
+    main(sweep(place)[3:])
+    assert "1 runs, 1 done, 0 cannot run here" in capsys.readouterr().err, "what is done is skipped"
 
     torch.set_num_threads(1)  # as the runs had
     monkeypatch.setenv("FERBENCH_HOME", str(place / "calm"))
     shutil.copytree(place / "home" / "data", place / "calm" / "data")
     registry = load()
-    for seed in (0, 1):
-        run = dict(SETTINGS, checkpoint_every=0.5, out=place / "undisturbed", seed=seed)
-        (cell,) = plan_all([Request("erm", ("rafdb",), protocol="in-domain@1", **run)], registry)
-        assert here.run(cell, registry, Reporter(quiet=True)).record
-    assert len(records(out)) == 2 and records(out) == records(place / "undisturbed")
+    undisturbed = Request("erm", ("rafdb",), protocol="in-domain@1", checkpoint_every=0.5, out=place / "undisturbed", **SETTINGS)
+    (cell,) = plan_all([undisturbed], registry)
+    assert here.run(cell, registry, Reporter(quiet=True)).record
+    assert len(records(out)) == 1 and records(out) == records(place / "undisturbed")
     assert predictions(out) == predictions(place / "undisturbed")
 
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
         return False
-    return True
 
 
 class Tell:
@@ -146,8 +148,16 @@ def test_a_wish_to_stop_ends_the_runs(place: Path) -> None:
     threading.Timer(0.5, lambda: setattr(reporter, "stop", True)).start()
     with pytest.raises(Interrupted, match=r"1 runs were going on\. The same command goes on"):
         list(Local(1, place / "logs").run([cell], Tell(), reporter))  # type: ignore[arg-type]
-    left = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True, check=False).stdout
-    assert "ferbench.launch.worker" not in left
+    assert not [command for command in _commands() if "ferbench.launch.worker" in command and str(place) in command]
+
+
+def _commands() -> Iterator[str]:
+    """Of every process that there is."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield path.read_text(errors="replace")
+        except OSError:
+            continue  # just gone
 
 
 def test_every_run_gets_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

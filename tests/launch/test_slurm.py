@@ -36,7 +36,7 @@ def cluster(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def sweep(place: Path) -> subprocess.Popen[str]:
-    words = [*SWEEP[:-2], "--set", "epochs=20", "--seeds", "1", "--checkpoint-every", "0.5", "--out", str(place / "runs")]
+    words = [*SWEEP[:-2], "--set", "epochs=16", "--checkpoint-every", "0.5", "--out", str(place / "runs")]
     return subprocess.Popen(
         [sys.executable, "-m", "ferbench", "sweep", *words, "--launcher", "slurm", "--partition", "main", "--time", "5"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=place,
