@@ -93,7 +93,8 @@ def test_published_wiped_pulled_and_evaluated_gives_the_same_bytes(hub: HubServe
     record = json.loads((run / "record.json").read_text())
     (target,) = (one for one in record["results"] if one["role"] == "target")
     for place in (client.root / "hf", client.root / "ferbench"):
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)
+    assert not (client.root / "hf").exists() and not (client.root / "ferbench").exists()
     shutil.move(client.root / "source", client.root / "elsewhere")  # what it was trained on is not asked for
     out = client.root / "again"
     try:
