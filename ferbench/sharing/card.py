@@ -47,7 +47,7 @@ def eval_results(record: Record, benchmark: str) -> str:
     """``.eval_results/ferbench.yaml``: a result per target and metric, under the Hub's dataset where the target is one, else under
     ``benchmark`` (owner/name)."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-    from huggingface_hub.utils._fixes import yaml_dump
+    from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
     entries = [
         EvalResultEntry(
