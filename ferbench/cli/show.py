@@ -51,7 +51,7 @@ def command(run: Path, as_json: bool, markdown: bool) -> None:
 
 def _where(folder: RunFolder) -> dict[str, str]:
     """Name -> path of what the run left."""
-    parts = {"record": folder.record, "predictions": folder.predictions, "recipe": folder.recipe, "events": folder.events}
+    parts = {"record": folder.record, "predictions": folder.predictions, "events": folder.events}
     return {name: str(path) for name, path in parts.items() if path.exists()}
 
 

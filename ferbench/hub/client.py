@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -74,8 +75,9 @@ def check(path: Path, wanted: str, *, name: str, where: str, kind: Kind) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the client says of its retries and of Parquet in a model: what matters becomes one line."""
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import logging as client_logging
 
+    logging: Any = client_logging  # its own words are no types
     level = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

@@ -197,7 +197,7 @@ def load_weights(
         if not path.is_file():
             raise WeightsError("no such file", where=reference, next="Give --weights an existing .safetensors file, or random")
         info = WeightsInfo(name or path.name, None, sha256_of(path), "", what_it_saw(name or path.name))
-    state = _backbone_of(read_safetensors(path, where=reference))
+    state = _backbone_of(read_safetensors(path, where=reference), module)
     state = dict(convert(state)) if convert is not None else state
     tops = tuple(drop)
     state = {key: value for key, value in state.items() if not any(key == top or key.startswith(f"{top}.") for top in tops)}
@@ -216,12 +216,16 @@ def read_safetensors(path: Path, *, where: str) -> dict[str, Tensor]:
         raise WeightsError(f"not a readable safetensors file ({problem})", where=where) from problem
 
 
-def _backbone_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The backbone's part of a published method; anything else as it is."""
+def _backbone_of(state: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """The backbone's part of a published method, as ``module`` names it where that is the one network inside; anything else as it is."""
     slots = {key.partition(".")[0] for key in state}
     if "backbone" not in slots or not slots <= {"backbone", "masking", "disentangler", "head"}:
         return state
-    return {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    inside = {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+    tops = {key.partition(".")[0] for key in inside}
+    if len(tops) == 1 and not tops & {name for name, _ in module.named_children()}:
+        return {key.partition(".")[2]: value for key, value in inside.items()}
+    return inside
 
 
 def _load_strictly(module: nn.Module, state: Mapping[str, Tensor], allow: tuple[str, ...], *, where: str) -> None:

@@ -47,7 +47,7 @@ def eval_results(record: Record, benchmark: str) -> str:
     """``.eval_results/ferbench.yaml``: a result per target and metric, under the Hub's dataset where the target is one, else under
     ``benchmark`` (owner/name)."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-    from huggingface_hub.utils import yaml_dump
+    from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
     entries = [
         EvalResultEntry(
@@ -91,7 +91,7 @@ def _limits(record: Record) -> Iterator[str]:
         yield f"Worst target: {one.target}, UAR {100 * one.metrics['uar'].value:.1f} %" + (
             f"; there it finds {100 * known[worst]:.1f} % of {worst}, its worst class." if worst else "."
         )
-    for one in record.contamination:
-        yield f"† {one.target}: {one.note} ({one.by}); its result says less of unseen faces."
+    for seen in record.contamination:
+        yield f"† {seen.target}: {seen.note} ({seen.by}); its result says less of unseen faces."
     if any(one.selection == "oracle" for one in record.results):
         yield "Rows called oracle chose their epoch on the target itself and are never ranked."
