@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ferbench.errors import DataError, FerbenchError
 from ferbench.results.record import Record, Result, read_record
@@ -61,7 +62,15 @@ class Run:
         return next((one for one in self.results if one.target == target and one.selection == selection), None)
 
 
-def collect(folder: Path, *, check: bool = False) -> tuple[list[Run], list[str]]:
+Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
+"""(what is walked, the things) → the things, while somebody is told how far it is."""
+
+
+def unwatched(_: str, things: Iterable[Any]) -> Iterable[Any]:
+    return things
+
+
+def collect(folder: Path, *, check: bool = False, watch: Watch = unwatched) -> tuple[list[Run], list[str]]:
     """Every run below ``folder``, and a line for each that is refused: an unreadable record, another schema, the same run twice, or,
     where ``check`` recomputes every number, one that does not hold. Raises DataError where no run is found."""
     paths = sorted(folder.rglob(RECORD))
@@ -69,7 +78,7 @@ def collect(folder: Path, *, check: bool = False) -> tuple[list[Run], list[str]]
         raise DataError(f"no {RECORD} in it or below", where=str(folder), next="Give the folder that ferbench run --out wrote to")
     runs: dict[str, Run] = {}
     refused = []
-    for path in paths:
+    for path in watch("records", paths):
         try:
             run = run_of(path.parent, read_record(path), verified=check)
         except FerbenchError as problem:
