@@ -126,7 +126,8 @@ def _row(table: Table, row: Row | Chosen | Printed, named: Mapping[str, int], pl
         found |= {
             "number": named[row.name], "rank": row.ranked.rank, "tied": len(row.ranked.ties),
             "ties": [named[name] for name in row.ranked.ties[:NAMED]],
-            "marks": list(row.marks), "published": row.printed.mean if row.printed else "", "delta": None if away is None else round(away, 5),
+            "marks": list(row.marks), "published": row.printed.mean if row.printed else "", 
+            "delta": None if away is None else round(away, 5),
         }  # fmt: skip
     return found
 

@@ -164,7 +164,7 @@
     const t = state.table, tied = row.ties.map((place) => esc(t.list[place].name)).join(", ") +
       (row.tied > row.ties.length ? ` and ${row.tied - row.ties.length} more` : "");
     const runs = row.runs.map(([seed, link, recipe]) =>
-      `seed ${seed}: <a href="${esc(link)}/record.json">record</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
+      `seed ${seed}: <a href="${esc(link)}/record.json">${recipe ? "record" : "record and recipe"}</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
     const facts = [["Runs", runs], ["Cannot be told from", tied], ["To know", row.marks.map(esc).join("<br>")],
       ["First weights", esc(row.weights)], ["Device", esc(row.device)]].filter(([, text]) => text);
     const matrices = row.matrices.map((m, i) => {
