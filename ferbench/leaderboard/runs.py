@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ class Scored:
 class Run:
     """A run. name: its method with all that is not the default; runs of one name differ by their seeds alone. sources: what it
     learnt from. drawn: sets in it that are synthetic, by role. seen: (target, what shares its images). weights: (name, what
-    they had seen). seconds: of training, all stages that were trained for it. verified: every number was recomputed."""
+    they had seen). seconds: of training, all stages that were trained for it. verified: every number was recomputed, now
+    or by who wrote ``verified.json``."""
 
     folder: Path
     run_id: str
@@ -62,6 +65,7 @@ class Run:
         return next((one for one in self.results if one.target == target and one.selection == selection), None)
 
 
+VERIFIED = "verified.json"
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
 """(what is walked, the things) → the things, while somebody is told how far it is."""
 
@@ -80,7 +84,7 @@ def collect(folder: Path, *, check: bool = False, watch: Watch = unwatched) -> t
     refused = []
     for path in watch("records", paths):
         try:
-            run = run_of(path.parent, read_record(path), verified=check)
+            run = run_of(path.parent, read_record(path), verified=check or is_verified(path.parent))
         except FerbenchError as problem:
             refused.append(problem.line())
             continue
@@ -118,6 +122,15 @@ def run_of(folder: Path, record: Record, *, verified: bool = False) -> Run:
         seconds=sum(map(float, stages.values())) if isinstance(stages, dict) else None,  # type: ignore[arg-type]
         device=record.environment.device, verified=verified,
     )  # fmt: skip
+
+
+def is_verified(folder: Path) -> bool:
+    """Whether ``verified.json``, of who recomputed every number, lies beside the record and speaks of the record as it is now."""
+    try:
+        told = json.loads((folder / VERIFIED).read_bytes())
+        return bool(told["record_sha256"] == sha256((folder / RECORD).read_bytes()).hexdigest())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def base(name: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,16 @@ def test_verify_recomputes_and_refuses_what_does_not_hold(runs: Path) -> None:
     entries, refused = collect(runs, check=True)
     assert len(entries) == 8 and all(entry.verified for entry in entries)
     assert len(refused) == 1 and "does not hold, preset: says sealed" in refused[0]
+
+
+def test_a_record_that_somebody_verified_says_so_until_it_changes(runs: Path) -> None:
+    record = runs / "good-0" / "record.json"
+    told = {"schema": 1, "record_sha256": sha256(record.read_bytes()).hexdigest()}
+    (record.parent / "verified.json").write_text(json.dumps(told))
+    assert [run.folder.name for run in collect(runs)[0] if run.verified] == ["good-0"]
+    assert not board(runs)[0][0].rows[0].verified, "the row's other seeds were not"
+    record.write_text(record.read_text() + "\n")
+    assert not any(run.verified for run in collect(runs)[0])
 
 
 def test_nothing_to_build_from_is_a_user_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
