@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+
+_MUCH = 200
 
 
 @click.group("leaderboard")
@@ -61,9 +66,9 @@ def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, p
 
     files = _files(out)
     protocols = [read(name) for name in wanted or names()]
-    entries, refused = collect(runs, check=check)
+    entries, refused = collect(runs, check=check, watch=_watched)
     with remembering() as answers:
-        made, apart = tables(entries, protocols, read_published(published), answers)
+        made, apart = tables(entries, protocols, read_published(published), answers, _watched)
     for path in files:
         write_atomic(path, write(path, made, [*refused, *apart], link).encode())
     for line in (*refused, *apart):
@@ -74,6 +79,16 @@ def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, p
         f"{len(entries)} runs, {len(entries) - len(placed)} of no protocol or not comparable, {len(made)} tables with {rows} rows, "
         f"{len(refused) + len(apart)} refused: {', '.join(map(str, files))}"
     )
+
+
+def _watched(what: str, things: Iterable[Any]) -> Iterator[Any]:
+    """A bar on the terminal, where there is one and much to do."""
+    listed = list(things)
+    if len(listed) < _MUCH or not sys.stderr.isatty():
+        yield from listed
+        return
+    with click.progressbar(listed, label=f"Reading {what}", file=sys.stderr) as bar:
+        yield from bar
 
 
 def _files(out: Path) -> list[Path]:

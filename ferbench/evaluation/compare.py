@@ -92,11 +92,13 @@ def standings(drawn: Mapping[str, Drawn], metric: str, level: float = LEVEL) -> 
     sign = -1 if metric in LOWER_IS_BETTER else 1
     order = sorted(drawn, key=lambda name: (-sign * drawn[name].value, name))
     apart = _apart([drawn[name] for name in order], level)  # [n, n]: the row's method is better than the column's
-    either = apart | apart.T
+    alike = ~(apart | apart.T)
+    np.fill_diagonal(alike, False)
+    names = np.array(order, dtype=object)
     return tuple(
         Ranked(
             name, scored(drawn[name], metric, level), 1 + int(apart[:, i].sum()),
-            tuple(order[j] for j in np.flatnonzero(~either[i]) if j != i),
+            tuple(names[alike[i]]),
         )
         for i, name in enumerate(order)
     )  # fmt: skip

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +54,13 @@ class Drawn:
     def value(self) -> float:
         return float(self.values.mean())
 
-    @property
+    @cached_property
     def means(self) -> Floats:
         """[R] the mean over seeds."""
         found: Floats = self.drawn.mean(axis=1)
         return found
 
-    @property
+    @cached_property
     def seed_part(self) -> float:
         """excess / S of the formula above: what seeds add to the variance of the mean. 0 for one seed."""
         seeds = len(self.values)
@@ -110,7 +110,7 @@ def p_values(values: Floats, images: Floats, seeds: Sequence[tuple[Floats, Count
     rows = [np.where(part > 0, 1 + np.searchsorted(degrees, counts - 1), 0) for part, counts in seeds]
 
     def squares(place: NDArray[np.int64]) -> Floats:
-        found = images[:, None] * tables[0][place]
+        found: Floats = images[:, None] * tables[0][place]
         for (part, _), row in zip(seeds, rows, strict=True):
             found = found + np.maximum(part, 0)[:, None] * tables[row[:, None], place]
         return found

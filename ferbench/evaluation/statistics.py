@@ -68,7 +68,8 @@ def resampled_sums(terms: Floats, seed: int, resamples: int = RESAMPLES) -> Floa
 def interval(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
     """Percentile interval of bootstrap values [R]; values that are not defined (NaN) are left out."""
     tail = 50 * (1 - level)
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    percentile = np.nanpercentile if np.isnan(values).any() else np.percentile  # the same number, sooner
+    low, high = percentile(values, [tail, 100 - tail])
     return float(low), float(high)
 
 

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 
 from ferbench.evaluation.protocol import Arm, Protocol
 from ferbench.launch.cells import Cell, Ended
-from ferbench.leaderboard.board import Entry, tables
+from ferbench.leaderboard.answers import remembering
+from ferbench.leaderboard.board import tables
 from ferbench.leaderboard.page import markdown
 from ferbench.leaderboard.published import read
+from ferbench.leaderboard.runs import run_of
 
 
 def tell(protocol: Protocol, cells: Sequence[Cell], done: Sequence[Ended]) -> str:
     """Markdown: the tables of the protocol's arms, each over the targets that are prepared here, and a line per cell without a run."""
-    entries = [Entry(one.folder, one.record) for one in done if one.folder is not None and one.record is not None]
+    runs = [run_of(one.folder, one.record) for one in done if one.folder is not None and one.record is not None]
     here = _prepared(protocol, cells)
-    made, refused = tables(entries, [here], read()) if entries else ([], [])
+    with remembering() as answers:
+        made, refused = tables(runs, [here], read(), answers) if runs else ([], [])
     there = {one.cell.name for one in done if one.record is not None}
     left = {cell.name: cell.reason or "not done yet" for cell in cells if cell.name not in there}
     left |= {one.cell.name: one.reason for one in done if one.reason}

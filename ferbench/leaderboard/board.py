@@ -21,7 +21,7 @@ from ferbench.evaluation.repeats import BY_CLASS, LOWER_IS_BETTER, Drawn, Target
 from ferbench.evaluation.statistics import seed_of
 from ferbench.leaderboard.answers import Answers
 from ferbench.leaderboard.published import MEAN, Cell, Published
-from ferbench.leaderboard.runs import Run, Scored, base, collect
+from ferbench.leaderboard.runs import Run, Scored, Watch, base, collect, unwatched
 
 __all__ = ["Chosen", "Printed", "Row", "Run", "Table", "belongs", "collect", "tables"]
 RESAMPLES = 2000
@@ -96,7 +96,7 @@ class Table:
 
 
 def tables(
-    runs: Sequence[Run], protocols: Sequence[Protocol], published: Published, answers: Answers
+    runs: Sequence[Run], protocols: Sequence[Protocol], published: Published, answers: Answers, watch: Watch = unwatched
 ) -> tuple[list[Table], list[str]]:
     """A table for every arm that has a run or a printed row, and a line for each row that cannot be compared with the others."""
     made, refused = [], []
@@ -108,7 +108,7 @@ def tables(
             here = [run for run in by_sources.get(tuple(sorted(arm.sources)), []) if belongs(run, protocol, arm)]
             printed = tuple(_printed(protocol, arm, published))
             if here or printed:
-                table, lines = _table(protocol, arm, here, printed, answers)
+                table, lines = _table(protocol, arm, here, printed, answers, watch)
                 made += [table] if table.rows or table.printed else []
                 refused += lines
     return made, refused
@@ -124,17 +124,17 @@ def belongs(run: Run, protocol: Protocol, arm: Arm) -> bool:
 
 
 def _table(
-    protocol: Protocol, arm: Arm, runs: Sequence[Run], printed: tuple[Printed, ...], answers: Answers
+    protocol: Protocol, arm: Arm, runs: Sequence[Run], printed: tuple[Printed, ...], answers: Answers, watch: Watch
 ) -> tuple[Table, list[str]]:
     """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one."""
     seeds: dict[str, dict[int, Run]] = {}
     for run in runs:
         seeds.setdefault(run.name, {}).setdefault(run.seed, run)
     methods = {name: tuple(found[seed] for seed in sorted(found)) for name, found in seeds.items()}
-    drawn, refused = _draw(protocol, arm, methods, protocol.selection, answers)
+    drawn, refused = _draw(protocol, arm, methods, protocol.selection, answers, watch)
     rows = [_row(protocol, arm, one, methods[one.name], printed) for one in standings(drawn, protocol.metrics[0])]
     both = {row.name: row.runs for row in rows if all(run.result(t, ORACLE) for run in row.runs for t in arm.targets)}
-    best, lines = _draw(protocol, arm, both, ORACLE, answers)
+    best, lines = _draw(protocol, arm, both, ORACLE, answers, watch)
     chosen = [_chosen(protocol, arm, name, both[name], scored(one, protocol.metrics[0])) for name, one in best.items()]
     chosen.sort(key=lambda one: (-_sign(protocol) * one.score.value, one.name))
     named = {name for one in runs for role, sets in one.drawn.items() if not role.startswith("auxiliary") for name in sets}
@@ -145,11 +145,11 @@ def _table(
 
 
 def _draw(
-    protocol: Protocol, arm: Arm, methods: Mapping[str, Sequence[Run]], selection: str, answers: Answers
+    protocol: Protocol, arm: Arm, methods: Mapping[str, Sequence[Run]], selection: str, answers: Answers, watch: Watch
 ) -> tuple[dict[str, Drawn], list[str]]:
     """Every method under the same resamples, and a line for each that cannot be drawn with the first."""
     metric, read, refused = protocol.metrics[0], dict[str, Targets](), list[str]()
-    for name, runs in methods.items():
+    for name, runs in watch(f"methods of {protocol.name}, {' + '.join(arm.sources)}", methods.items()):
         try:
             found = [[_answers(run, target, protocol, selection, answers) for run in runs] for target in arm.targets]
             for number, several in enumerate(found):
@@ -178,9 +178,7 @@ def _answers(run: Run, target: str, protocol: Protocol, selection: str, answers:
 
 
 def _row(protocol: Protocol, arm: Arm, ranked: Ranked, runs: tuple[Run, ...], printed: Sequence[Printed]) -> Row:
-    own = [
-        one for one in printed if (_plain(one.method), _plain(one.variant)) == (_plain(runs[0].method), _plain(runs[0].variant))
-    ]
+    own = [one for one in printed if _plain(one.method) == _plain(runs[0].method) and _same_variant(one.variant, runs[0].variant)]
     return Row(
         ranked.name, runs, ranked, _means(protocol, arm, runs, protocol.selection),
         _confusions(arm, runs, protocol.selection),
@@ -261,6 +259,11 @@ def _printed(protocol: Protocol, arm: Arm, published: Published) -> Iterator[Pri
         if MEAN in values:
             first = cells[0]
             yield Printed(first.paper, first.table, first.method, first.variant, values.pop(MEAN), values)
+
+
+def _same_variant(printed: str, ours: str) -> bool:
+    """A method without a variant is what papers also call full."""
+    return _plain(printed) == _plain(ours) or (not ours and _plain(printed) == "full")
 
 
 def _plain(name: str) -> str:

@@ -47,9 +47,18 @@ def critical_differences(found: Friedman) -> bytes:
             axes.plot([rank, rank], [0, height], color="#888888", lw=0.6)
             left = rank > (k + 1) / 2
             axes.text(
-                rank + (-0.05 if left else 0.05), height, f"{name}  {rank:.2f}", ha="right" if left else "left", va="center"
+                rank + (-0.05 if left else 0.05),
+                height,
+                f"{_short(name)}  {rank:.2f}",
+                ha="right" if left else "left",
+                va="center",
             )
         return _svg(figure)
+
+
+def _short(name: str, most: int = 30) -> str:
+    """A name with all its settings would take the room of the figure."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def reliability_plot(methods: Mapping[str, Sequence[Bin]]) -> bytes:

@@ -35,7 +35,8 @@ def as_csv(tables: Sequence[Table]) -> str:
     writer = csv.DictWriter(out, [*_COLUMNS, *(f"target:{one}" for one in targets)], restval="", lineterminator="\n")
     writer.writeheader()
     for table in tables:
-        for row in (*table.rows, *table.chosen, *table.printed):
+        rows: list[Row | Chosen | Printed] = [*table.rows, *table.chosen, *table.printed]
+        for row in rows:
             said = _printed(row) if isinstance(row, Printed) else _measured(table, row)
             place = {"protocol": table.protocol.name, "kind": table.kind, "sources": "+".join(table.arm.sources)}
             writer.writerow({**place, "metric": table.metric, **said})
@@ -43,7 +44,7 @@ def as_csv(tables: Sequence[Table]) -> str:
 
 
 def _printed(row: Printed) -> dict[str, object]:
-    values = {f"target:{target}": value for target, value in row.targets.items()}
+    values: dict[str, object] = {f"target:{target}": value for target, value in row.targets.items()}
     return {"row": "printed", "method": row.name, "published": row.mean, "paper": f"{row.paper} Table {row.table}"} | values
 
 
@@ -68,7 +69,7 @@ def _measured(table: Table, row: Row | Chosen) -> dict[str, object]:
         away = delta(row, metric)
         said |= {
             "rank": row.ranked.rank, "marks": "; ".join(row.marks), "published": row.printed.mean if row.printed else "",
-            "delta": "" if away is None else round(away, 3),
+            "delta": "" if away is None else round(away, 5),
         }  # fmt: skip
     return said
 
@@ -91,7 +92,8 @@ def _latex(protocol: str, tables: Sequence[Table]) -> str:
     for table in tables:
         values = [row.ranked.score.value for row in table.rows]
         best = (min if table.metric in LOWER_IS_BETTER else max)(values) if values else None
-        for row in (*table.rows, *table.printed):
+        rows: list[Row | Printed] = [*table.rows, *table.printed]
+        for row in rows:
             places.append((_escape(" + ".join(table.arm.sources)), _title(row)))
             lines.append(_cells(table, row, targets, best))
     frame = pd.DataFrame(lines, index=pd.MultiIndex.from_tuples(places), columns=[*map(_escape, targets), "Mean"])

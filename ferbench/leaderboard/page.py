@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ferbench.leaderboard.board import Row, Table
-from ferbench.leaderboard.site import contaminated, is_percent
-
-_NAMED = 12
-"""Ties that a row names."""
+from ferbench.leaderboard.site import NAMED, contaminated, is_percent
 
 
 def markdown(tables: Sequence[Table], refused: Sequence[str]) -> str:
@@ -57,7 +54,7 @@ def _row(row: Row, table: Table) -> list[str]:
         *targets,
         ", ".join(str(run.seed) for run in row.runs),
         "yes" if row.verified else "not checked",
-        ", ".join(ties[:_NAMED]) + (f" and {len(ties) - _NAMED} more" if len(ties) > _NAMED else ""),
+        ", ".join(ties[:NAMED]) + (f" and {len(ties) - NAMED} more" if len(ties) > NAMED else ""),
     ]
 
 

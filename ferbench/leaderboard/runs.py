@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ferbench.errors import DataError, FerbenchError
 from ferbench.results.bundle import is_verified, verify
@@ -35,8 +36,8 @@ class Scored:
 class Run:
     """A run. name: its method with all that is not the default; runs of one name differ by their seeds alone. sources: what it
     learnt from. drawn: sets in it that are synthetic, by role. seen: (target, what shares its images). weights: (name, what
-    they had seen). seconds: of training, all stages that were trained for it. verified: every number was
-    recomputed, now or by who wrote ``verified.json``."""
+    they had seen). seconds: of training, all stages that were trained for it. verified: every number was recomputed, now
+    or by who wrote ``verified.json``."""
 
     folder: Path
     run_id: str
@@ -64,7 +65,15 @@ class Run:
         return next((one for one in self.results if one.target == target and one.selection == selection), None)
 
 
-def collect(folder: Path, *, check: bool = False) -> tuple[list[Run], list[str]]:
+Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
+"""(what is walked, the things) → the things, while somebody is told how far it is."""
+
+
+def unwatched(_: str, things: Iterable[Any]) -> Iterable[Any]:
+    return things
+
+
+def collect(folder: Path, *, check: bool = False, watch: Watch = unwatched) -> tuple[list[Run], list[str]]:
     """Every run below ``folder``, and a line for each that is refused: an unreadable record, another schema, the same run twice, or,
     where ``check`` recomputes every number, one that does not hold. Raises DataError where no run is found."""
     paths = sorted(folder.rglob(RECORD))
@@ -72,7 +81,7 @@ def collect(folder: Path, *, check: bool = False) -> tuple[list[Run], list[str]]
         raise DataError(f"no {RECORD} in it or below", where=str(folder), next="Give the folder that ferbench run --out wrote to")
     runs: dict[str, Run] = {}
     refused = []
-    for path in paths:
+    for path in watch("records", paths):
         try:
             run = run_of(path.parent, read_record(path), verified=check or is_verified(path.parent))
         except FerbenchError as problem:

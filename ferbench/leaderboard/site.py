@@ -22,6 +22,8 @@ _PLAIN = ("ccc", "rmse", "nll", "brier", "ece")
 """Metrics that are told as they are, not in per cent."""
 
 Fields = dict[str, Any]
+NAMED = 12
+"""Ties that a row names; of the others it says how many."""
 
 
 def is_percent(metric: str) -> bool:
@@ -67,12 +69,12 @@ def delta(row: Row, metric: str) -> float | None:
 
 def scaled(value: float, metric: str) -> float:
     """As it is told: per cent, but for what is none."""
-    return round(100 * value, 3) if is_percent(metric) else round(value, 4)
+    return round(100 * value, 5) if is_percent(metric) else round(value, 6)
 
 
 def _table(table: Table, place: Path, link: str) -> Fields:
     protocol, metric = table.protocol, table.metric
-    order = [*table.rows, *table.chosen, *table.printed]
+    order: list[Row | Chosen | Printed] = [*table.rows, *table.chosen, *table.printed]
     named = {row.name: number for number, row in enumerate(table.rows)}
     rows = [_row(table, row, named, place, link) for row in order]
     rows.sort(key=lambda row: row["value"] * (1 if metric in LOWER_IS_BETTER else -1))
@@ -80,7 +82,7 @@ def _table(table: Table, place: Path, link: str) -> Fields:
     for number, row in enumerate(rows):
         row.pop("number", None)
         row["place"] = number
-        row["ties"] = _stretches(sorted(moved[tied] for tied in row["ties"]))
+        row["ties"] = [moved[tied] for tied in row["ties"]]
     ends = [end for row in rows for end in (row["low"], row["high"]) if row["kind"] == "measured"] or [0.0, 1.0]
     rule = [
         protocol.summary[0].upper() + protocol.summary[1:] + ".", f"Selection: {protocol.selection}.",
@@ -122,30 +124,21 @@ def _row(table: Table, row: Row | Chosen | Printed, named: Mapping[str, int], pl
     if isinstance(row, Row):
         away = delta(row, metric)
         found |= {
-            "number": named[row.name], "rank": row.ranked.rank, "ties": [named[name] for name in row.ranked.ties],
-            "marks": list(row.marks), "published": row.printed.mean if row.printed else "", "delta": away and round(away, 3),
+            "number": named[row.name], "rank": row.ranked.rank, "tied": len(row.ranked.ties),
+            "ties": [named[name] for name in row.ranked.ties[:NAMED]],
+            "marks": list(row.marks), "published": row.printed.mean if row.printed else "", 
+            "delta": None if away is None else round(away, 5),
         }  # fmt: skip
     return found
 
 
 def _blank() -> Fields:
     return {
-        "kind": "", "name": "", "paper": "", "rank": None, "ties": [], "value": 0.0, "low": None, "high": None, "published": "",
+        "kind": "", "name": "", "paper": "", "rank": None, "tied": 0, "ties": [], "value": 0.0, "low": None, "high": None, "published": "",
         "delta": None, "verified": 0, "selection": "", "runs": [], "n": None, "coverage": None, "targets": [], "digits": [],
         "contaminated": [], "confusion": [], "marks": [], "weights": "", "parameters": None, "flops": None, "latency": None,
         "seconds": None, "device": "",
     }  # fmt: skip
-
-
-def _stretches(places: Sequence[int]) -> list[list[int]]:
-    """Ascending numbers as [first, last] of each unbroken stretch."""
-    found: list[list[int]] = []
-    for place in places:
-        if found and found[-1][1] == place - 1:
-            found[-1][1] = place
-        else:
-            found.append([place, place])
-    return found
 
 
 def _cells(counts: Sequence[Sequence[int]]) -> str:

@@ -121,7 +121,7 @@ def to_parquet(predictions: Predictions) -> bytes:
 
 def from_parquet(content: bytes) -> Predictions:
     """The rows, as they stand in the file. Raises ValueError, KeyError or an Arrow error on anything else."""
-    table = pq.read_table(pa.BufferReader(content), use_threads=False)
+    table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # half the time of read_table
     classes = tuple(json.loads((table.schema.metadata or {})[b"ferbench.classes"]))
     wanted = ["id", "label", "covered", *(f"p{i}" for i in range(len(classes)))]
     felt = [*_AFFECT, *(f"{name}_predicted" for name in _AFFECT)]

@@ -138,17 +138,10 @@ class Result(_Model):
 
     @classmethod
     def of(
-        cls,
-        summary: Summary,
-        predictions: PredictionsFile,
-        *,
-        target: str,
-        split: str,
-        role: Role,
-        selection: str,
+        cls, summary: Summary, predictions: PredictionsFile, *, target: str, split: str, role: Role, selection: str,
         epoch: int | None = None,
         smoothing: Smoothing | None = None,
-    ) -> Result:
+    ) -> Result:  # fmt: skip
         """The result that a summary of its predictions gives."""
         return cls(
             target=target,

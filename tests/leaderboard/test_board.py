@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 import shutil
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+from fixtures_board import write_run
 
 from ferbench.cli import main
 from ferbench.errors import DataError
-from ferbench.evaluation.metrics import Predictions
 from ferbench.evaluation.protocol import read
-from ferbench.evaluation.statistics import seed_of, summarise
-from ferbench.leaderboard.board import collect, tables
+from ferbench.leaderboard.answers import remembering
+from ferbench.leaderboard.board import Table, collect, tables
+from ferbench.leaderboard.formats import as_csv, as_latex
 from ferbench.leaderboard.published import read as read_published
-from ferbench.results import record as r
-from ferbench.results.predictions import write_predictions
-from ferbench.results.store import predictions_name
 
 PROTOCOL = read("muxspace@1")
 SOURCE, TARGET, N = "muxspace-lfw", "muxspace-imfdb", 140
 
 
-def run(folder: Path, method: str, seed: int, share: float, *, ids: int = 0, selection: str = "last") -> r.Record:
-    """A run whose answers are right for ``share`` of the images, those with a low number of their own first."""
-    rng = np.random.default_rng([seed, *method.encode()])
-    labels = np.arange(N) % 7
-    right = rng.random(N) < share
-    p = np.eye(7)[np.where(right, labels, (labels + 1) % 7)].astype(np.float32)
-    said = Predictions(PROTOCOL.space, tuple(f"{i + ids:05d}" for i in range(N)), labels, np.ones(N, bool), p)
-    data = (
-        r.DataUse(role="source.train", name=SOURCE, kind="real", fingerprint="f" * 16, split="train", n=900),
-        r.DataUse(role="target", name=TARGET, kind="real", fingerprint="e" * 16, split="all", n=N),
-    )
-    versions = {"ferbench": "0.1.0"}
-    name = r.run_id({"method": method}, r.fingerprints_of(data), versions, seed)
-    file = predictions_name(TARGET, "all", selection)
-    kept = r.PredictionsFile(file=file, sha256=write_predictions(folder / file, said))
-    summary = summarise(said, seed_of(name, TARGET, "all", selection), resamples=40)
-    return r.write_record(
-        folder / "record.json",
-        r.Record(
-            run_id=name, method=method, recipe={"method": method}, preset="paper", seed=seed,
-            labels=r.Labels(name="basic7", classes=PROTOCOL.space), selection=selection, data=data, stages=(),
-            results=(r.Result.of(summary, kept, target=TARGET, split="all", role="target", selection=selection),),
-            bootstrap=r.Bootstrap(resamples=40), contamination=(r.Contamination(target=TARGET, by="elsewhere", note="shared"),),
-            environment=r.Environment(python="3", platform="x", device="cpu", dtype="float32", threads=1, distributions=versions),
-            synthetic=False,
-        ),
-    )  # fmt: skip
+def run(folder: Path, method: str, seed: int, share: float, **options: Any) -> None:
+    write_run(folder, PROTOCOL, SOURCE, {TARGET: N}, method, seed, share, seen=(TARGET,), **options)
+
+
+def board(runs: Path, *, check: bool = False) -> tuple[list[Table], list[str]]:
+    entries, refused = collect(runs, check=check)
+    with remembering(runs.parent / "memory" / "answers.sqlite") as answers:
+        made, apart = tables(entries, [PROTOCOL], read_published(), answers)
+    return made, [*refused, *apart]
 
 
 @pytest.fixture
@@ -62,9 +47,8 @@ def runs(tmp_path: Path) -> Path:
 
 
 def test_rows_that_cannot_be_told_apart_share_a_rank(runs: Path) -> None:
-    entries, refused = collect(runs)
-    (table,), apart = tables(entries, [PROTOCOL], read_published())
-    assert len(entries) == 9 and not refused and not apart
+    (table,), refused = board(runs)
+    assert sum(len(row.runs) for row in table.rows) == 9 and not refused
     assert {row.name: row.ranked.rank for row in table.rows} == {"good": 1, "even": 1, "poor": 3}
     assert table.arm.sources == (SOURCE,) and table.rows[-1].name == "poor"
     assert all(row.ranked.score.low < row.ranked.score.value < row.ranked.score.high for row in table.rows)
@@ -74,16 +58,17 @@ def test_rows_that_cannot_be_told_apart_share_a_rank(runs: Path) -> None:
 def test_another_selection_is_another_protocol_and_a_missing_seed_is_marked(runs: Path) -> None:
     run(runs / "chosen", "chosen", 0, 0.9, selection="source-val")
     shutil.rmtree(runs / "poor-2")
-    (table,), _ = tables(collect(runs)[0], [PROTOCOL], read_published())
+    (table,), _ = board(runs)
     assert {row.name for row in table.rows} == {"good", "even", "poor"}
     assert next(row for row in table.rows if row.name == "poor").marks[0] == "without seed 2"
 
 
+@pytest.mark.usefixtures("home")
 def test_what_cannot_stand_is_refused_in_one_line_and_the_rest_stands(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(runs / "good-0", runs / "good-0-again")
     newer = runs / "poor-0" / "record.json"
-    newer.write_text(newer.read_text().replace('"schema_version": 1', '"schema_version": 7'))
-    run(runs / "other", "other", 0, 0.5, ids=3)
+    newer.write_text(newer.read_text().replace('"schema_version": 2', '"schema_version": 7'))
+    run(runs / "other", "other", 0, 0.5, first_id=3)
     (runs / "even-1" / "predictions" / "muxspace-imfdb.all.last.parquet").write_bytes(b"x")
     out = runs / "board.md"
     main(["leaderboard", "build", "--runs", str(runs), "--out", str(out), "--protocol", "muxspace@1"])
@@ -92,14 +77,14 @@ def test_what_cannot_stand_is_refused_in_one_line_and_the_rest_stands(runs: Path
     told = "\n".join(errors)
     for said in (
         "the same run as",
-        "schema_version 7, and this ferbench reads 1",
-        "not a readable predictions file",
+        "schema_version 7, and this ferbench reads 1 and 2",
+        "not the predictions file that the record names",
         "3 ids are missing",
     ):
         assert said in told
     text = out.read_text()
     assert "## muxspace@1, learnt from muxspace-lfw" in text and "not checked" in text and "## Refused" in text
-    assert "| 1 | good |" in text and "†" in text
+    assert re.search(r"\| 1 +\| good +\|", text) and "†" in text
 
 
 def test_verify_recomputes_and_refuses_what_does_not_hold(runs: Path) -> None:
@@ -110,9 +95,58 @@ def test_verify_recomputes_and_refuses_what_does_not_hold(runs: Path) -> None:
     assert len(refused) == 1 and "does not hold, preset: says sealed" in refused[0]
 
 
+def test_a_record_that_somebody_verified_says_so_until_it_changes(runs: Path) -> None:
+    record = runs / "good-0" / "record.json"
+    told = {"schema": 1, "record_sha256": sha256(record.read_bytes()).hexdigest()}
+    (record.parent / "verified.json").write_text(json.dumps(told))
+    assert [run.folder.name for run in collect(runs)[0] if run.verified] == ["good-0"]
+    assert not board(runs)[0][0].rows[0].verified, "the row's other seeds were not"
+    record.write_text(record.read_text() + "\n")
+    assert not any(run.verified for run in collect(runs)[0])
+
+
 def test_nothing_to_build_from_is_a_user_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DataError, match=r"no record\.json"):
         collect(tmp_path)
     with pytest.raises(SystemExit):
         main(["leaderboard", "build", "--runs", str(tmp_path), "--out", "board.txt"])
-    assert "Name a .md file" in capsys.readouterr().err
+    assert "Name a folder, or a .html, .md, .csv or .tex file" in capsys.readouterr().err
+
+
+def test_what_was_remembered_gives_the_same_board_and_a_changed_file_is_found_all_the_same(runs: Path) -> None:
+    first, _ = board(runs)
+    memory = runs.parent / "memory" / "answers.sqlite"
+    assert memory.stat().st_size > 0 and board(runs) == (first, [])
+    path = runs / "even-1" / "predictions" / "muxspace-imfdb.all.last.parquet"
+    shutil.copy(runs / "even-2" / "predictions" / path.name, path)  # sound, and another run's
+    (table,), refused = board(runs)
+    assert [row.name for row in table.rows] == ["good", "poor"] and "not the predictions file" in refused[0]
+
+
+def test_a_memory_that_cannot_be_used_is_done_without(runs: Path) -> None:
+    known, _ = board(runs)
+    (runs.parent / "memory" / "answers.sqlite").write_bytes(b"no database, and longer than its header" * 9)
+    assert board(runs) == (known, [])
+
+
+def test_rows_chosen_on_the_target_stand_apart_with_what_looking_is_worth(runs: Path) -> None:
+    for seed in (0, 1, 2):
+        run(runs / f"looks-{seed}", "looks", seed, 0.5, oracle=0.3)
+    (table,), _ = board(runs)
+    (chosen,) = table.chosen
+    ranked = next(row for row in table.rows if row.name == "looks")
+    assert chosen.name == "looks" and chosen.score.value > ranked.ranked.score.value + 0.2
+    assert sum(map(sum, chosen.confusion[TARGET])) == 3 * N
+
+
+def test_csv_and_latex_say_what_the_table_says(runs: Path) -> None:
+    made, _ = board(runs)
+    rows = list(csv.DictReader(io.StringIO(as_csv(made))))
+    assert [(row["rank"], row["method"]) for row in rows] == [(str(row.ranked.rank), row.name) for row in made[0].rows]
+    assert [float(row["reproduced"]) for row in rows] == pytest.approx(
+        [100 * r.ranked.score.value for r in made[0].rows], abs=1e-3
+    )
+    assert rows[0]["contaminated"] == TARGET and rows[0][f"target:{TARGET}"] == rows[0]["reproduced"]
+    text = as_latex(made)
+    assert text.count("\\textbf{") == 1 and f"\\textbf{{{100 * made[0].rows[0].ranked.score.value:.2f}}}" in text
+    assert "\\toprule\nSource & Method & muxspace-imfdb & Mean \\\\" in text and "muxspace@1: uar (\\%)" in text

@@ -33,6 +33,8 @@ def test_a_run_ends_with_a_table_a_record_and_what_to_type_next(home: Path, fold
     record = json.loads((run / "record.json").read_text())
     assert [result["role"] for result in record["results"]] == ["source-test"]
     assert record["data"][0]["fingerprint"] and record["seed"] == 0 and record["selection"] == "last"
+    assert record["schema_version"] == 2 and record["cost"]["image"] == [3, 32, 32] and record["times"]["latency_ms"] > 0
+    assert 50e6 < record["cost"]["flops"] < 100e6  # ResNet-18: 3.6 GFLOP at 224 pixels, a 49th of it at 32
     assert verify(run) == []
 
 

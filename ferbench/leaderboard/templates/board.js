@@ -57,7 +57,7 @@
   };
   const columns = () => {
     const t = state.table;
-    const rank = ["rank", "Rank", (r) => (r.rank === null ? null : -r.rank), (r) => (r.rank === null ? DASH : r.rank + (r.ties.length ? "=" : "")), "rank"];
+    const rank = ["rank", "Rank", (r) => (r.rank === null ? null : -r.rank), (r) => (r.rank === null ? DASH : r.rank + (r.tied ? "=" : "")), "rank"];
     const name = ["name", "Method", (r) => r.name.toLowerCase(), nameOf, "name"];
     const value = ["value", `Reproduced, ${t.metric}`, (r) => r.value, measured, ""];
     const short = ["value", `Mean ${t.metric}`, (r) => r.value, (r) => fixed(r.value, digits()), ""];
@@ -161,10 +161,10 @@
 
   // Details of a row
   const sheet = (row) => {
-    const t = state.table, others = row.ties.flatMap(([a, b]) => t.list.slice(a, b + 1)).filter((one) => one !== row).map((one) => one.name);
-    const tied = others.length > 12 ? `${others.slice(0, 12).map(esc).join(", ")} and ${others.length - 12} more` : others.map(esc).join(", ");
+    const t = state.table, tied = row.ties.map((place) => esc(t.list[place].name)).join(", ") +
+      (row.tied > row.ties.length ? ` and ${row.tied - row.ties.length} more` : "");
     const runs = row.runs.map(([seed, link, recipe]) =>
-      `seed ${seed}: <a href="${esc(link)}/record.json">record</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
+      `seed ${seed}: <a href="${esc(link)}/record.json">${recipe ? "record" : "record and recipe"}</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
     const facts = [["Runs", runs], ["Cannot be told from", tied], ["To know", row.marks.map(esc).join("<br>")],
       ["First weights", esc(row.weights)], ["Device", esc(row.device)]].filter(([, text]) => text);
     const matrices = row.matrices.map((m, i) => {

@@ -27,11 +27,14 @@
     parts.push(`<line x1="${L}" x2="${W - 10}" y1="${H - B}" y2="${H - B}" stroke="currentColor"/>`);
     for (const row of dots)
       parts.push(`<g style="color:var(--accent)"><title>${esc(row.name)}: ${fixed(row.value, digits())}</title><line x1="${x(row[wanted]).toFixed(1)}" x2="${x(row[wanted]).toFixed(1)}" y1="${y(row.low).toFixed(1)}" y2="${y(row.high).toFixed(1)}" stroke="currentColor" stroke-width="1.2"/><circle cx="${x(row[wanted]).toFixed(1)}" cy="${y(row.value).toFixed(1)}" r="3.5" fill="currentColor"/></g>`);
-    if (dots.length <= 12)
-      for (const row of dots) {
-        const right = x(row[wanted]) < W * 0.62, at = x(row[wanted]) + (right ? 7 : -7);
-        parts.push(`<text x="${at.toFixed(1)}" y="${(y(row.value) + 3.5).toFixed(1)}" text-anchor="${right ? "start" : "end"}">${esc(row.name.slice(0, 28))}</text>`);
-      }
+    const boxes = [];
+    for (const row of dots) {
+      const name = row.name.length > 28 ? row.name.slice(0, 27) + "…" : row.name, wide = 5.6 * name.length;
+      const right = x(row[wanted]) + 9 + wide < W, at = x(row[wanted]) + (right ? 7 : -7), left = right ? at : at - wide, top = y(row.value);
+      if (left < 0 || boxes.some((box) => Math.abs(box.top - top) < 11 && left < box.left + box.wide && box.left < left + wide)) continue;
+      boxes.push({ left, top, wide }); // a name that would lie on another is left to the pointer
+      parts.push(`<text x="${at.toFixed(1)}" y="${(top + 3.5).toFixed(1)}" text-anchor="${right ? "start" : "end"}">${esc(name)}</text>`);
+    }
     parts.push(`<text x="${(L + W) / 2}" y="${H - 2}" text-anchor="middle">${known.find(([key]) => key === wanted)[1]}</text>`);
     box.querySelector("div").innerHTML = `<svg viewBox="0 0 ${W} ${H}" font-size="10.5" role="img" aria-label="mean ${esc(t.metric)} against ${wanted}">${parts.join("")}</svg>`;
   };
