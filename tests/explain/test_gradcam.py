@@ -26,7 +26,7 @@ def naive(rest: nn.Module, maps: Tensor, face: int, label: int) -> Tensor:
                 for step in (1e-5, -1e-5):
                     moved = maps.clone()
                     moved[face, k, i, j] += step
-                    ends.append(float(rest(moved)[face, label]))
+                    ends.append(float(rest(moved)[face, label].detach()))
                 slopes.append((ends[0] - ends[1]) / 2e-5)
         alpha.append(sum(slopes) / 16)
     return torch.tensor(

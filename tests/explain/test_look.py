@@ -28,7 +28,7 @@ def painter() -> Method:
         "head": {"use": "pixels", "norm_pix": True, "width": 24, "depth": 1, "heads": 2},
     }
     raw = {"schema": 1, "name": "p", "labels": "basic7", "selection": "last",
-           "stage": {"p": {"data": "source.train", "losses": {"reconstruction": 1.0}, "epochs": 1, **slots}}}  # fmt: skip
+           "stage": {"p": {"data": "source.train", "losses": {"reconstruction": 1.0}, "epochs": 1, "batch": 2, **slots}}}  # fmt: skip
     stage = resolve(raw, registry, where="test").deployed
     normalise = ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
     return assemble(stage, Site(LABEL_SPACES["basic7"], SIDE, normalise=normalise), registry).eval().requires_grad_(False)
