@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -171,8 +170,14 @@ def coerce(kind: type[Any], given: Mapping[str, Any], where: str) -> Any:
         raise RecipeError(problem.what, where=where, next=problem.next) from problem
 
 
-_reader: Callable[[type[Any]], TypeAdapter[Any]] = cache(TypeAdapter)
-"""Made once per type: a matrix of runs reads the same few hundreds of times, and making one costs more than reading."""
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made once per type: a matrix of runs reads the same few hundreds of times, and making one costs more than reading."""
+    if kind not in _READERS:
+        _READERS[kind] = TypeAdapter(kind)
+    return _READERS[kind]
+
+
+_READERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 def _split(value: Any, hint: Any) -> Any:

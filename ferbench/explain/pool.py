@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,7 @@ def tsne(features: Floats) -> Floats:
     from sklearn.manifold import TSNE
 
     scale = features.std(0).max()
-    made = TSNE(2, perplexity=min(30.0, (len(features) - 1) / 3), init="pca", random_state=0).fit_transform(features / scale)
+    made: Any = TSNE(2, perplexity=min(30.0, (len(features) - 1) / 3), init="pca", random_state=0).fit_transform(features / scale)
     made = made.astype(np.float64) - made.min(0)
     places: Floats = made / np.maximum(made.max(0), 1e-12)
     return places
