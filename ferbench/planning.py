@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferbench.data.names import Reference, parse
+from ferbench.data.names import parse
 from ferbench.errors import DataError, FerbenchError, RecipeError
 from ferbench.facts import Facts, gather
-from ferbench.home import data_home
-from ferbench.layers import TOP_SETTINGS
 from ferbench.plugins import Registry
 from ferbench.recipe import Recipe, Stage, resolve
 from ferbench.roles import akin, apart, auxiliary_sets
 from ferbench.schema import LABEL_SPACES, DatasetSpec, LabelSpace
+from ferbench.targets import Target, absent, targets_of
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,6 @@ class Request:
     protocol: str = ""
     labels: str | None = None
     selection: str | None = None
-
-
-@dataclass(frozen=True)
-class Target:
-    """A set that is evaluated, after training. role: "source-test" or "target"."""
-
-    facts: Facts
-    split: str
-    role: str
 
 
 @dataclass(frozen=True)
@@ -122,13 +112,13 @@ def plan(request: Request, registry: Registry) -> Plan:
         sources=[reference.name for reference in references],
         weights=request.weights,
         settings=request.settings,
-        fixed={key: value for key in TOP_SETTINGS if (value := getattr(request, key)) is not None},
+        fixed={key: value for key in ("labels", "selection") if (value := getattr(request, key)) is not None},
     )
     labels = LABEL_SPACES[recipe.labels]
     sources = tuple(gather(reference, registry.datasets) for reference in references)
     for facts in sources:
         _check_source(facts, labels)
-    targets = _targets(request, sources, labels, registry)
+    targets = targets_of(request.targets, sources, labels, registry)
     jobs, notes = _jobs(recipe, request, sources, [t.facts for t in targets if t.role == "target"], registry)
     decided = Plan(request, recipe, labels, sources, targets, jobs, tuple(notes))
     return replace(decided, notes=(*notes, *_told(decided)))
@@ -173,21 +163,14 @@ def _told(plan: Plan) -> list[str]:
         for facts in plan.datasets().values()
         if facts.about
     ]
-    lacks = [(target, sorted(_absent(target, plan.labels))) for target in plan.targets]
+    lacks = [(target, sorted(absent(target, plan.labels))) for target in plan.targets]
     fewer = [
-        f"{target.facts.name}@{target.split} has no image of {', '.join(absent)}: scored on the other {len(plan.labels) - len(absent)} "
+        f"{target.facts.name}@{target.split} has no image of {', '.join(missing)}: scored on the other {len(plan.labels) - len(missing)} "
         f"of {len(plan.labels)} classes"
-        for target, absent in lacks
-        if absent
+        for target, missing in lacks
+        if missing
     ]
     return [*dict.fromkeys(marks), *fewer, *said]
-
-
-def _absent(target: Target, labels: LabelSpace) -> set[str]:
-    """Classes that the split to be scored has no image of."""
-    counts = target.facts.counts
-    chosen = counts.values() if target.split == "all" else [counts.get(target.split, {})]
-    return {str(c) for c in labels.classes} - {name for by in chosen for name, n in by.items() if n}
 
 
 def _check_source(facts: Facts, labels: LabelSpace) -> None:
@@ -207,69 +190,6 @@ def _check_source(facts: Facts, labels: LabelSpace) -> None:
         raise DataError(
             f"no training image of {', '.join(missing)}, and {labels.name} has that class", where=facts.name, next=hint
         )
-
-
-def _targets(request: Request, sources: Sequence[Facts], labels: LabelSpace, registry: Registry) -> tuple[Target, ...]:
-    """The source's own test split first, then the targets: those named, else every other prepared set of the same kind."""
-    by_name = {facts.name: facts for facts in sources}
-    own = [Target(facts, own_split(facts), "source-test") for facts in sources]
-    named = [parse(target, registry.datasets) for target in request.targets]
-    if not named:
-        named = _other_sets(sources, registry)
-    targets: list[Target] = []
-    for reference in named:
-        bare = str(replace(reference, split=None))
-        if bare in by_name:
-            own_test(by_name[bare], reference)
-            continue  # said openly, and scored as the source's own test split
-        target = aim(reference, registry)
-        if target.facts.images(target.split, labels):
-            targets.append(target)
-        elif request.targets:
-            raise no_image(target, labels)
-    return (*(target for target in own if target.facts.images(target.split, labels)), *targets)
-
-
-def aim(reference: Reference, registry: Registry) -> Target:
-    """A set as a target: the split that was named, else the one that is scored. Raises NotPrepared."""
-    facts = gather(replace(reference, split=None), registry.datasets)
-    return Target(facts, reference.split or facts.evaluated, "target")
-
-
-def own_test(facts: Facts, reference: Reference) -> Target:
-    """A source as a target: the split that is kept apart from training. Raises DataError where ``reference`` names another."""
-    split = own_split(facts)
-    if reference.split not in (None, split):
-        raise DataError(
-            f"its split {reference.split!r} is not kept apart from training", where=f"--target {reference}",
-            next=f"As source and target at once only its {split!r} split can be scored: --target {facts.name}",
-        )  # fmt: skip
-    return Target(facts, split, "source-test")
-
-
-def no_image(target: Target, labels: LabelSpace) -> DataError:
-    """The one line for a split that holds nothing to score."""
-    name = target.facts.name
-    return DataError(
-        f"split {target.split!r} has no image of {labels.name}", where=f"--target {name}@{target.split}",
-        next=f"Its splits: {', '.join(f'{name}@{split}' for split in target.facts.counts)}",
-    )  # fmt: skip
-
-
-def own_split(facts: Facts) -> str:
-    return "test" if facts.evaluated == "all" else facts.evaluated
-
-
-def _other_sets(sources: Sequence[Facts], registry: Registry) -> list[Reference]:
-    synthetic = all(facts.spec.kind == "synthetic" for facts in sources)
-    taken = {facts.reference.name for facts in sources}
-    found = []
-    for spec in registry.datasets.values():
-        if spec.auxiliary or spec.argument or spec.name in taken or (spec.kind == "synthetic") is not synthetic:
-            continue
-        if synthetic or (data_home() / spec.name / "set.json").is_file():
-            found.append(Reference(spec.name))
-    return found
 
 
 def _jobs(

@@ -159,17 +159,10 @@ _TOP = {
 
 
 def resolve(
-    raw: Mapping[str, Any],
-    registry: Registry,
-    *,
-    where: str,
-    preset: str | None = None,
-    variant: str | None = None,
-    sources: Sequence[str] = (),
-    weights: str | None = None,
-    settings: Sequence[str] = (),
+    raw: Mapping[str, Any], registry: Registry, *, where: str, preset: str | None = None, variant: str | None = None,
+    sources: Sequence[str] = (), weights: str | None = None, settings: Sequence[str] = (),
     fixed: Mapping[str, str] = MappingProxyType({}),
-) -> Recipe:
+) -> Recipe:  # fmt: skip
     """The recipe with all layers applied and every option checked. Raises RecipeError or UnknownName naming file and key."""
     if unknown := sorted(set(raw) - _TOP):
         raise UnknownName("key", unknown[0], _TOP, where=where)

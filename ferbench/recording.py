@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ferbench.data.prepared import PreparedSet
 from ferbench.facts import Facts
 from ferbench.layers import SLOT_KINDS
-from ferbench.planning import Plan, Target, shared, stage_dict
+from ferbench.planning import Plan, shared, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder
 from ferbench.schema import LabelSpace
+from ferbench.targets import Target
 
 if TYPE_CHECKING:
     from ferbench.machine import Machine

@@ -23,7 +23,7 @@ from ferbench.home import artifact_home
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
 from ferbench.opening import open_sets
-from ferbench.planning import Job, Plan, Target, stage_dict
+from ferbench.planning import Job, Plan, stage_dict
 from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.recording import cost_of, data_uses, make_record, run_folder, run_id_of, training_split, versions
@@ -31,6 +31,7 @@ from ferbench.report import Reporter
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder, folder_lock
 from ferbench.scoring import Showing, refuse_overlap, score
+from ferbench.targets import Target
 from ferbench.train.artifacts import Artifact, ArtifactStore
 from ferbench.train.loop import Loop
 from ferbench.train.rehearsal import rehearse

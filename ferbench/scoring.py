@@ -18,12 +18,12 @@ from ferbench.evaluation.smoothing import as_scored, videos
 from ferbench.evaluation.statistics import Summary, seed_of, summarise
 from ferbench.machine import Machine
 from ferbench.method.compose import Method
-from ferbench.planning import Target
 from ferbench.recipe import Stage
 from ferbench.results import record as rec
 from ferbench.results.predictions import by_id, write_predictions
 from ferbench.results.store import RunFolder, predictions_name
 from ferbench.schema import LabelSpace
+from ferbench.targets import Target
 
 
 @dataclass(frozen=True)

@@ -191,11 +191,10 @@ def _refuses_nothing(reader: Reader) -> str:
 def _recipe(name: str, preset: str, registry: Registry, seen: Seen) -> list[Check]:
     """Every variant of one preset parses at its own size, and takes its rehearsal at a small one."""
     file, about = registry.recipe(name), f"recipe {name}, preset {preset}"
-    stand_ins: dict[str, Any] = {}  # teachers that variants share are built once, and let go with this preset
 
     def look(variant: str | None) -> str:
         resolve(file.raw, registry, where=file.path.name, preset=preset, variant=variant)
-        return rehearse_recipe(file, registry, preset, variant, seen, stand_ins)
+        return rehearse_recipe(file, registry, preset, variant, seen)
 
     def parse(source: str) -> str:
         resolve(file.raw, registry, where=file.path.name, preset=preset, sources=[source])

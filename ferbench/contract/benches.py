@@ -63,15 +63,14 @@ class Bench:
         return made_up(self._built.site, n, VIEWS, seed=seed)
 
 
-def workshop(recipe: Recipe, registry: Registry, stand_ins: dict[str, Method] | None = None) -> Workshop:
+def workshop(recipe: Recipe, registry: Registry) -> Workshop:
     """The recipe's stages as orders on made-up data; a stage that runs once per dataset gets one dataset."""
     orders = tuple(
         Order(f"{stage.name}[made-up]" if stage.each else stage.name, stage, "", fold(0, stage.name), FACTOR_CLASSES, OFFERS, 2)
         for stage in recipe.stages
     )
     store = ArtifactStore(Path("nowhere"))  # never read: rehearsal methods take nothing from it
-    shared = {} if stand_ins is None else stand_ins
-    return Workshop(orders, LABEL_SPACES[recipe.labels], registry, store, torch.device("cpu"), torch.float32, shared)
+    return Workshop(orders, LABEL_SPACES[recipe.labels], registry, store, torch.device("cpu"), torch.float32)
 
 
 def small(file: RecipeFile, registry: Registry, preset: str, variant: str | None, side: int) -> Recipe:
@@ -85,9 +84,7 @@ Seen = set[str]
 """Shapes of stages that were rehearsed, and passed."""
 
 
-def rehearse_recipe(
-    file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen, stand_ins: dict[str, Method]
-) -> str:
+def rehearse_recipe(file: RecipeFile, registry: Registry, preset: str, variant: str | None, seen: Seen) -> str:
     """Rehearse every stage at the smallest side that it takes. Returns what is wrong, or nothing; ``seen`` spares stages that
     differ only in what a rehearsal does not look at (rates, epochs, initial weights, by how much a loss weighs). Beside a quick preset,
     where every option of every variant is tried, the others have large networks: there each set of parts is built once."""
@@ -95,7 +92,7 @@ def rehearse_recipe(
     for side in SIDES:
         recipe = small(file, registry, preset, variant, side)
         try:
-            _rehearse(recipe, registry, seen, told, stand_ins)
+            _rehearse(recipe, registry, seen, told)
         except RecipeError as problem:  # no other size would mend it
             return problem.line()
         except Exception as problem:
@@ -106,9 +103,9 @@ def rehearse_recipe(
     return "SIDES is empty"
 
 
-def _rehearse(recipe: Recipe, registry: Registry, seen: Seen, only_parts: str, stand_ins: dict[str, Method]) -> None:
+def _rehearse(recipe: Recipe, registry: Registry, seen: Seen, only_parts: str) -> None:
     """only_parts: name of a preset in which options do not tell two stages apart; empty: they do."""
-    shop = workshop(recipe, registry, stand_ins)
+    shop = workshop(recipe, registry)
     looked_at = {stage.name: _bare(stage, only_parts) if only_parts else stage for stage in recipe.stages}
     shapes: dict[str, list[object]] = {}
     known: dict[str, dict[str, Tensor]] = {}

@@ -120,7 +120,9 @@ def tsne(features: Floats) -> Floats:
     from sklearn.manifold import TSNE
 
     scale = features.std(0).max()
-    made: Any = TSNE(2, perplexity=min(30.0, (len(features) - 1) / 3), init="pca", random_state=0).fit_transform(features / scale)
+    perplexity = min(30.0, (len(features) - 1) / 3)
+    layout: Any = TSNE(2, perplexity=perplexity, init="pca", random_state=0)  # type: ignore[no-untyped-call]
+    made = layout.fit_transform(features / scale)
     made = made.astype(np.float64) - made.min(0)
     places: Floats = made / np.maximum(made.max(0), 1e-12)
     return places

@@ -12,7 +12,7 @@ from typing import Any
 from ferbench.data.names import Reference, parse
 from ferbench.data.prepared import PreparedSet, open_set
 from ferbench.errors import FerbenchError
-from ferbench.planning import Target, aim, no_image, own_test, shared_with
+from ferbench.planning import shared_with
 from ferbench.plugins import Registry
 from ferbench.recording import provenance_of, seen_before, use_of, versions
 from ferbench.report import Reporter
@@ -22,6 +22,7 @@ from ferbench.run import Outcome
 from ferbench.scoring import Showing, refuse_overlap, score
 from ferbench.sharing.submit import as_prepared
 from ferbench.study.trained import Trained
+from ferbench.targets import Target, aim, no_image, own_test
 
 SCORED = ("source-test", "target")
 """Roles of what is scored; every other role was learnt from."""

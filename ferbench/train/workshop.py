@@ -36,8 +36,7 @@ class Order:
 
 @dataclass
 class Workshop:
-    """Methods by job. ``orders`` are in training order; teachers and loads look back only. stand_ins: untrained teachers that were built
-    for rehearsals, and may be shared by workshops."""
+    """Methods by job. ``orders`` are in training order; teachers and loads look back only."""
 
     orders: tuple[Order, ...]
     labels: LabelSpace
@@ -45,7 +44,6 @@ class Workshop:
     store: ArtifactStore
     device: torch.device
     dtype: torch.dtype
-    stand_ins: dict[str, Method] = field(default_factory=dict)
     _ready: dict[str, Method] = field(default_factory=dict)
 
     def of_stage(self, name: str) -> tuple[Order, ...]:
@@ -66,14 +64,11 @@ class Workshop:
     def rehearsal_method(self, order: Order) -> Method:
         """The same shapes without any weights: teachers are untrained stand-ins, nothing is downloaded."""
         stage = without_weights(order.stage)
-        stand_ins = {name: tuple(self._stand_in(o) for o in self.of_stage(source)) for name, source in stage.teachers.items()}
+        stand_ins = {
+            name: tuple(self.rehearsal_method(o).eval().requires_grad_(False) for o in self.of_stage(source))
+            for name, source in stage.teachers.items()
+        }
         return assemble(stage, self._site(order, stand_ins), self.registry, provided=order.offers, seed=order.seed)
-
-    def _stand_in(self, order: Order) -> Method:
-        key = repr((order, self.labels))
-        if key not in self.stand_ins:
-            self.stand_ins[key] = self.rehearsal_method(order).eval().requires_grad_(False)
-        return self.stand_ins[key]
 
     def _site(self, order: Order, teachers: Mapping[str, tuple[Method, ...]]) -> Site:
         view = order.stage.view

@@ -168,7 +168,7 @@ def test_the_board_says_verified_for_this_very_record_and_for_no_other(bundle: P
     assert is_verified(bundle) and verify(bundle) == []
     assert [entry.verified for entry in collect(bundle.parent)[0]] == [True]
     resealed(bundle, lambda record: record.model_copy(update={"times": {"train": 2.0}}))
-    assert not is_verified(bundle) and [entry.verified for entry in collect(bundle.parent)[0]] == [None]
+    assert not is_verified(bundle) and [entry.verified for entry in collect(bundle.parent)[0]] == [False]
 
 
 # against the samples of a set that is prepared here
