@@ -23,15 +23,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hub_writes import LARGE, Refused, answer, body_of
-
-
-def git_blob(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+from hub_writes import LARGE, Refused, answer, body_of, git_blob, sha256
 
 
 @dataclass
@@ -145,6 +137,7 @@ _API = re.compile(
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else every small answer waits 40 ms
 
         def log_message(self, *_: object) -> None:
             """Tests read ``hub.requests`` instead."""

@@ -30,8 +30,9 @@ class Snapshot:
     def __str__(self) -> str:
         return f"hf:{self.repo}@{self.revision}"
 
-    def fetch(self, wanted: Sequence[str], *, offline: bool | None = None) -> Path:
+    def fetch(self, wanted: Sequence[str], *, along: Sequence[str] = (), offline: bool | None = None) -> Path:
         """The folder that holds ``wanted`` as the repository lays them out; what is here already is not asked for again.
+        along: patterns of files that will be wanted next, and come in the same download when there is one.
 
         Raises DataError (WeightsError of a model), one line that says what to do, when a file cannot be had, or has other bytes than
         it should.
@@ -46,7 +47,9 @@ class Snapshot:
             from huggingface_hub import snapshot_download
 
             with told(str(self), kind):
-                snapshot_download(self.repo, repo_type=self.type, revision=self.revision, allow_patterns=_patterns(absent))
+                snapshot_download(
+                    self.repo, repo_type=self.type, revision=self.revision, allow_patterns=[*_patterns(absent), *along]
+                )
         here = {name: self._here(name) for name in wanted}
         broken = [name for name, path in here.items() if path is None]
         if broken:

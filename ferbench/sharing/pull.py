@@ -10,6 +10,9 @@ from ferbench.hub.dataset import Snapshot
 from ferbench.hub.weights import pinned
 from ferbench.results.bundle import MANIFEST, read_manifest
 
+PARTS = ("*.json", "model.safetensors", "predictions/*.parquet", "teachers/*.safetensors")
+"""What a manifest usually names: asked for beside it, so that everything comes at once."""
+
 
 def run_folder(run: str) -> Path:
     """The folder of a run: a local one as it is, ``hf:owner/name[@revision]`` after a pull."""
@@ -30,7 +33,7 @@ def pull(reference: str, *, offline: bool | None = None) -> Path:
             "ferbench publish did not make it", where=reference, next=f"Its weights alone: ferbench run --weights {reference}"
         )
     try:
-        listed = Snapshot(wanted.repo, pin["revision"], {}, "model").fetch([MANIFEST], offline=offline)
+        listed = Snapshot(wanted.repo, pin["revision"], {}, "model").fetch([MANIFEST], along=PARTS, offline=offline)
         parts = read_manifest(listed / MANIFEST)
     except VerificationFailed as problem:
         raise WeightsError(problem.what, where=reference, next="Its owner can publish it again") from problem
