@@ -10,7 +10,7 @@ from pathlib import Path
 from ferbench.evaluation.repeats import LOWER_IS_BETTER
 from ferbench.leaderboard.board import Chosen, Printed, Row, Table, result_of
 from ferbench.leaderboard.page import markdown
-from ferbench.leaderboard.site import contaminated, delta, is_percent, page, saw, scaled, training_seconds
+from ferbench.leaderboard.site import contaminated, delta, is_percent, mean_of, page, saw, scaled, training_seconds
 
 _COLUMNS = (
     "protocol", "kind", "sources", "row", "rank", "method", "metric", "reproduced", "low", "high", "published", "delta", "verified",
@@ -60,7 +60,7 @@ def _measured(table: Table, row: Row | Chosen) -> dict[str, object]:
         "seeds": " ".join(str(run.seed) for run in row.runs), "n": sum(one.n for one in results),
         "coverage": f"{sum(one.covered for one in results) / max(1, sum(one.n for one in results)):.4f}",
         "weights": saw(first), "parameters": first.parameters, "flops": first.flops,
-        "flops_unit": "" if first.flops is None else "multiply-adds x 2", "latency_ms": first.latency,
+        "flops_unit": "" if first.flops is None else "multiply-adds x 2", "latency_ms": mean_of([run.latency for run in row.runs]),
         "training_seconds": training_seconds(row.runs), "device": first.device,
         "contaminated": " ".join(targets[number] for number in contaminated(row.runs, targets)),
         **{f"target:{target}": scaled(row.targets[target], metric) for target in targets},

@@ -48,7 +48,7 @@ def page(tables: Sequence[Table], place: Path, link: str = "") -> str:
 
 def training_seconds(runs: Sequence[Run]) -> float | None:
     """Mean over the runs that say it."""
-    return _mean([run.seconds for run in runs])
+    return mean_of([run.seconds for run in runs])
 
 
 def saw(run: Run) -> str:
@@ -117,7 +117,7 @@ def _row(table: Table, row: Row | Chosen | Printed, named: Mapping[str, int], pl
         "n": sum(one.n for one in results), "targets": [scaled(row.targets[target], metric) for target in targets],
         "coverage": round(100 * sum(one.covered for one in results) / max(1, sum(one.n for one in results)), 2),
         "contaminated": contaminated(row.runs, targets), "weights": saw(first), "parameters": first.parameters,
-        "flops": first.flops, "latency": _mean([run.latency for run in row.runs]), "seconds": training_seconds(row.runs),
+        "flops": first.flops, "latency": mean_of([run.latency for run in row.runs]), "seconds": training_seconds(row.runs),
         "device": first.device, "confusion": [_cells(row.confusion[target]) for target in targets],
         "runs": [[run.seed, _where(run, place, link), int((run.folder / "recipe.toml").is_file())] for run in row.runs],
     }  # fmt: skip
@@ -147,7 +147,8 @@ def _cells(counts: Sequence[Sequence[int]]) -> str:
     return ",".join(str(cell) if cell else "" for row in kept for cell in row)
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Of those that are known."""
     known = [value for value in values if value is not None]
     return round(sum(known) / len(known), 3) if known else None
 
