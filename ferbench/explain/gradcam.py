@@ -24,7 +24,7 @@ def laid_out(x: Tensor) -> Tensor | None:
     if x.ndim == 4:
         return x
     grid = math.isqrt(x.shape[1])
-    return x.transpose(1, 2).unflatten(2, (grid, grid)) if grid**2 == x.shape[1] else None
+    return x.transpose(1, 2).reshape(len(x), -1, grid, grid) if grid**2 == x.shape[1] else None
 
 
 def _weighed(block: Tensor, slope: Tensor | None) -> Tensor | None:
