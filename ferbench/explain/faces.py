@@ -20,7 +20,7 @@ from ferbench.results.predictions import read_predictions
 from ferbench.results.record import Record, Result
 from ferbench.study.trained import Trained
 
-POOL = 350
+POOL = 280
 """Faces over all sets of which means are taken and features laid out."""
 
 

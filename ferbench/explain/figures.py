@@ -99,18 +99,20 @@ def _scatter(figure: Any, panel: Scatter, title: str) -> None:
     columns = min(len(panel.layouts), 6)
     rows = -(-len(panel.layouts) // columns)
     each = rows * (_CELL + _TEXT + _GAP) + 2 * _TEXT
-    axis = _blank(figure, columns * (_CELL + 2 * _GAP), _HEAD + each * len(panel.groups))
+    axis = _blank(figure, columns * (_CELL + 4 * _GAP), _HEAD + each * len(panel.groups))
     axis.text(_GAP, _TEXT, title, fontsize=8)
     for number, group in enumerate(panel.groups):
         first = _HEAD + number * each + _TEXT
-        corners = [((place % columns) * (_CELL + 2 * _GAP) + _GAP, first + place // columns * (_CELL + _TEXT + _GAP) + _TEXT)
+        corners = [((place % columns) * (_CELL + 4 * _GAP) + _GAP, first + place // columns * (_CELL + _TEXT + _GAP) + _TEXT)
                    for place in range(len(panel.layouts))]  # fmt: skip
         for (left, top), (name, _) in zip(corners, panel.layouts, strict=True):
             axis.text(left, top - 5, name, fontsize=6)
+            axis.plot([left - 3, left + _CELL + 3, left + _CELL + 3, left - 3, left - 3],
+                      [top - 3, top - 3, top + _CELL + 3, top + _CELL + 3, top - 3], color="#dddddd", lw=0.6)  # fmt: skip
         spread = [np.stack([left + _CELL * xy[:, 0], top + _CELL * (1 - xy[:, 1])], 1)
                   for (left, top), (_, xy) in zip(corners, panel.layouts, strict=True)]  # fmt: skip
         for at, name in enumerate(group.names):
             mine = np.concatenate([places[group.index == at] for places in spread])
             axis.scatter(mine[:, 0], mine[:, 1], s=4, color=COLOURS[at % len(COLOURS)], linewidths=0)
-            axis.scatter([_GAP + 5 + 130 * at], [first - 8], s=14, color=COLOURS[at % len(COLOURS)], linewidths=0)
-            axis.text(_GAP + 12 + 130 * at, first - 4, name, fontsize=6)
+            axis.scatter([_GAP + 5 + 150 * at], [first - 8], s=14, color=COLOURS[at % len(COLOURS)], linewidths=0)
+            axis.text(_GAP + 12 + 150 * at, first - 4, name, fontsize=6)

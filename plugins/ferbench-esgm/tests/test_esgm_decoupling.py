@@ -213,6 +213,7 @@ def test_the_domain_features_that_are_shown_are_the_means_of_what_was_subtracted
     last = blocks()[-1](features.levels[-2]).mean((2, 3)) - features.levels[-1].mean(
         (2, 3)
     )  # behind the last block: before − after
-    subtracted = shown[-1] if form in ("progressive", "single") else sum(shown) / (4 if form == "parallel" else 1)
+    several = {"parallel": 1 / 4, "cyclic": 1.0}  # how much of each was subtracted there
+    subtracted = several[form] * torch.stack(shown).sum(0) if form in several else shown[-1]
     assert len(shown) == (1 if form == "single" else 4)
     torch.testing.assert_close(subtracted, last, rtol=1e-4, atol=1e-5)
