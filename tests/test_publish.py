@@ -101,9 +101,19 @@ def test_published_wiped_pulled_and_evaluated_gives_the_same_bytes(hub: HubServe
     revision = hub.repos["me/back"].refs["main"]
     record = json.loads((run / "record.json").read_text())
     (target,) = (one for one in record["results"] if one["role"] == "target")
-    for place in (client.root / "hf", client.root / "ferbench"):
-        shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(client.root / "hf", ignore_errors=True)
+    shutil.move(client.root / "ferbench", client.root / "kept")  # later tests publish from it
     assert not (client.root / "hf").exists() and not (client.root / "ferbench").exists()
+    try:
+        _pulled_and_evaluated(hub, client, run, revision, record, target)
+    finally:
+        shutil.rmtree(client.root / "ferbench")
+        shutil.move(client.root / "kept", client.root / "ferbench")
+
+
+def _pulled_and_evaluated(
+    hub: HubServer, client: Client, run: Path, revision: str, record: dict[str, Any], target: dict[str, Any]
+) -> None:
     shutil.move(client.root / "source", client.root / "elsewhere")  # what it was trained on is not asked for
     out = client.root / "again"
     try:

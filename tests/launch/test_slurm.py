@@ -80,7 +80,8 @@ def test_a_job_is_requeued_taken_over_and_submitted_again_until_its_record_is_th
     assert "job 1 ended without a record; once more" in printed
     assert "1 of 1 runs of in-domain@1 are done" in printed
     log = (cluster / "runs" / ".sweep" / "slurm" / "1_0_log.err").read_text()
-    assert "this job is preempted" in log and "Requeued job 1" in log
+    assert "Caught signal SIGUSR2" in log and "DUE TO JOB REQUEUE" in log, "it was warned, then preempted"
+    assert log.count("Stage erm: ") == 2, "and went on as the same job"
 
 
 def test_slurm_says_what_it_refuses_and_where_there_is_none_that_is_told(
