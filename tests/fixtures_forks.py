@@ -69,7 +69,10 @@ def _child(order: dict[str, Any], printed: str) -> None:
 
 
 def _serve() -> None:
-    import ferbench.planning  # imported before any fork, so that a child starts in milliseconds
+    import datasets  # noqa: F401  # imported before any fork, so that a child starts in milliseconds
+    import timm  # noqa: F401
+
+    import ferbench.planning
     import ferbench.results.table
     import ferbench.run  # noqa: F401
 

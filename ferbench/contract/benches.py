@@ -30,7 +30,7 @@ OFFERS = frozenset({"factors", "affect", "parsing"})
 
 VIEWS = ("parsing",)
 FACTOR_CLASSES = {name: tuple(f"{name}-{i}" for i in range(2 + place % 3)) for place, name in enumerate(FACTORS)}
-SIDES = (64, 96, 224)
+SIDES = (48, 64, 96, 224)
 """Image sides in pixels, tried in this order: not every network fits into the smallest."""
 
 BATCH = 4

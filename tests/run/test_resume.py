@@ -27,8 +27,12 @@ def server() -> Iterator[Forks]:
         yield running
 
 
+NETWORK = ("--set", "backbone=timm", "--set", "backbone.model=test_resnet", "--set", "backbone.weights=random")  # its checkpoints are small, and a run takes about a second
+LARGE = ("--set", "backbone=resnet18")
+
+
 def sentence(folder: Path, out: Path, *more: str) -> tuple[str, ...]:
-    tiny = ("--set", "view.resize=32", "--set", "batch=8", "--set", "epochs=3")
+    tiny = ("--set", "view.resize=32", "--set", "batch=8", "--set", "epochs=3", *(() if LARGE[1] in more else NETWORK))
     return ("run", "--method", "erm", "--source", f"folder:{folder}", "--preset", "quick", *tiny, "--out", str(out), *more)
 
 
@@ -101,10 +105,10 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(ser
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(home)], capture_output=True).returncode:
         pytest.skip("this machine does not let root mount a tmpfs")
     try:
-        full = server.run(*sentence(folder, tmp_path / "out", "--checkpoint-every", "0"), home=home)
+        full = server.run(*sentence(folder, tmp_path / "out", "--checkpoint-every", "0", *LARGE), home=home)
         assert full["code"] == 3 and "disk is full" in full["printed"] and "Traceback" not in full["printed"], full
         subprocess.run(["mount", "-o", "remount,size=800m", str(home)], check=True)
-        again = server.run(*sentence(folder, tmp_path / "out", "--checkpoint-every", "0"), home=home)
+        again = server.run(*sentence(folder, tmp_path / "out", "--checkpoint-every", "0", *LARGE), home=home)
         assert again["code"] == 0, again["printed"]
     finally:
         subprocess.run(["umount", str(home)], check=False)
