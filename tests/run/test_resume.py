@@ -27,7 +27,8 @@ def server() -> Iterator[Forks]:
         yield running
 
 
-NETWORK = ("--set", "backbone=timm", "--set", "backbone.model=test_resnet", "--set", "backbone.weights=random")  # its checkpoints are small, and a run takes about a second
+NETWORK = ("--set", "backbone=timm", "--set", "backbone.model=test_resnet", "--set", "backbone.weights=random")
+"""Its checkpoints are small."""
 LARGE = ("--set", "backbone=resnet18")
 
 
