@@ -21,13 +21,23 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[in
 @click.command("ablate")
 @click.argument("method", required=False, shell_complete=complete("methods"))
 @click.option(
-    "--source", "sources", required=True, callback=listed, shell_complete=complete("datasets"), help="One or more sets."
+    "--source",
+    "sources",
+    required=True,
+    multiple=True,
+    callback=listed,
+    shell_complete=complete("datasets"),
+    help="One or more sets.",
 )
-@click.option("--target", "targets", callback=listed, shell_complete=complete("datasets"), help="As of: ferbench run.")
+@click.option(
+    "--target", "targets", multiple=True, callback=listed, shell_complete=complete("datasets"), help="As of: ferbench run."
+)
 @click.option("--table", "wanted", callback=listed, help="Tables of the paper, by number: 2,3. Default: all it has.")
 @click.option("--row", "rows", multiple=True, metavar="NAME", help="Only rows of that name; may be repeated.")
 @click.option("--grid", "axes", multiple=True, metavar="KEY=A,B,KEY=C,D", help="Cross parts instead; keys as of --set.")
-@click.option("--auxiliary", callback=listed, help="Sets that fill auxiliary roles, in place of those that a row names.")
+@click.option(
+    "--auxiliary", multiple=True, callback=listed, help="Sets that fill auxiliary roles, in place of those that a row names."
+)
 @click.option("--preset", help="paper (default), quick, or another that the recipe defines.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="For every row, over its own settings.")
 @click.option("--seeds", default="0", show_default=True, callback=_numbers, help="Each row is run once per seed.")

@@ -11,7 +11,9 @@ from ferbench.cli.run import listed
 
 @click.command("evaluate")
 @click.argument("run", metavar="RUN")
-@click.option("--target", "targets", required=True, callback=listed, help="NAME or NAME@SPLIT; several with commas.")
+@click.option(
+    "--target", "targets", required=True, multiple=True, callback=listed, help="NAME or NAME@SPLIT; several with commas."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N.")
 @click.option("--allow-overlap", is_flag=True, help="Score a target although it holds training images of the source.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")

@@ -11,7 +11,8 @@ from ferbench.cli.run import listed
 
 @click.command("explain", short_help="A trained run as a page of pictures.")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
-@click.option("--target", "targets", callback=listed, help="Sets of the run whose faces are shown, with commas. Default: its first target. "
+@click.option("--target", "targets", multiple=True, callback=listed,
+              help="Sets of the run whose faces are shown, with commas. Default: its first target. "
               "The source's own test split is always beside them.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(1, 50), default=2, show_default=True, help="Faces per class and set.")
 @click.option(

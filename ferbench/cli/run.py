@@ -24,8 +24,10 @@ def complete(kind: str) -> Any:
     return found
 
 
-def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+def listed(ctx: click.Context, param: click.Parameter, value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Names with commas, or the option said several times, or both."""
+    said = (value,) if isinstance(value, str) else value or ()
+    return tuple(part.strip() for text in said for part in text.split(",") if part.strip())
 
 
 @click.command("run")
@@ -33,6 +35,7 @@ def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--source",
     "sources",
+    multiple=True,
     callback=listed,
     shell_complete=complete("datasets"),
     help="What to train on; several with commas. A protocol with one arm needs none.",
@@ -46,12 +49,14 @@ def listed(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--target",
     "targets",
+    multiple=True,
     callback=listed,
     help="What to evaluate on, NAME or NAME@SPLIT; several with commas. Default: every other prepared set of the source's "
     "kind. The source's own test split is always beside them.",
 )
 @click.option(
     "--auxiliary",
+    multiple=True,
     callback=listed,
     help="Sets that label what a method needs beside expressions. Default: what is prepared, else synthetic faces.",
 )

@@ -19,13 +19,21 @@ if TYPE_CHECKING:
 @click.command("sweep")
 @click.option("--protocol", required=True, metavar="NAME[@VERSION]", help="See: ferbench list protocols.")
 @click.option(
-    "--methods", required=True, callback=listed, shell_complete=complete("methods"), help="One or more recipes, with commas."
+    "--methods",
+    required=True,
+    multiple=True,
+    callback=listed,
+    shell_complete=complete("methods"),
+    help="One or more recipes, with commas.",
 )
 @click.option(
-    "--sources", callback=listed, help="Arms of the protocol by what they learn from: a,b or, of two sets, a+b. Default: all."
+    "--sources",
+    multiple=True,
+    callback=listed,
+    help="Arms of the protocol by what they learn from: a,b or, of two sets, a+b. Default: all.",
 )
 @click.option("--seeds", type=int, help="How many of the protocol's seeds. Default: all.")
-@click.option("--auxiliary", callback=listed, help="As of: ferbench run.")
+@click.option("--auxiliary", multiple=True, callback=listed, help="As of: ferbench run.")
 @click.option("--preset", help="paper (default), quick, or another that every recipe defines.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="For every run.")
 @click.option("--weights", help="Initial weights of the backbones, as of: ferbench run.")

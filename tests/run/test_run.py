@@ -110,6 +110,11 @@ def test_a_mistake_gets_one_line_that_says_what_to_do(home: Path, call: Call, ar
     assert len(printed.strip().splitlines()) == 1
 
 
+def test_an_option_that_is_said_twice_counts_twice(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
+    code, printed = run_erm(call, folder, tmp_path, "--target", "rafbd", "--target", "synth-lab", "--dry-run")
+    assert code == 2 and "rafbd" in printed and "Did you mean" in printed, "the first of them is not forgotten"
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
     code, printed = run_erm(call, folder, tmp_path / "runs", "--set", "optimiser.lr=1e30", "--set", "epochs=4")
     assert code == 3 and "loss 'ce' is not finite" in printed and "Traceback" not in printed
