@@ -126,10 +126,16 @@ def belongs(run: Run, protocol: Protocol, arm: Arm) -> bool:
 def _table(
     protocol: Protocol, arm: Arm, runs: Sequence[Run], printed: tuple[Printed, ...], answers: Answers, watch: Watch
 ) -> tuple[Table, list[str]]:
-    """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one."""
+    """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one, and so is
+    a second run of one name and seed (another version, precision or fold): a row has each seed once."""
     seeds: dict[str, dict[int, Run]] = {}
+    twice = []
     for run in runs:
-        seeds.setdefault(run.name, {}).setdefault(run.seed, run)
+        kept = seeds.setdefault(run.name, {}).setdefault(run.seed, run)
+        if kept is not run:
+            twice.append(
+                f"{run.folder}: {run.name} with seed {run.seed} stands here already, as {kept.folder}. Leave one of them"
+            )
     methods = {name: tuple(found[seed] for seed in sorted(found)) for name, found in seeds.items()}
     drawn, refused = _draw(protocol, arm, methods, protocol.selection, answers, watch)
     rows = [_row(protocol, arm, one, methods[one.name], printed) for one in standings(drawn, protocol.metrics[0])]
@@ -141,7 +147,7 @@ def _table(
     table = Table(
         protocol, arm, "synthetic" if named else "real", tuple(rows), tuple(chosen), printed, _diagram(rows, protocol, arm)
     )
-    return table, refused + lines
+    return table, twice + refused + lines
 
 
 def _draw(

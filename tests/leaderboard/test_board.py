@@ -55,6 +55,13 @@ def test_rows_that_cannot_be_told_apart_share_a_rank(runs: Path) -> None:
     assert table.rows[0].marks == ("140 images of muxspace-imfdb, not 720", "† muxspace-imfdb: shares images with elsewhere")
 
 
+def test_a_second_run_of_one_name_and_seed_is_refused_and_told(runs: Path) -> None:
+    write_run(runs / "good-0-again", PROTOCOL, SOURCE, {TARGET: N, "jaffe": 70}, "good", 0, 0.9)
+    (table,), refused = board(runs)
+    assert sum(len(row.runs) for row in table.rows) == 9
+    assert len(refused) == 1 and "good-0-again: good with seed 0 stands here already" in refused[0]
+
+
 def test_another_selection_is_another_protocol_and_a_missing_seed_is_marked(runs: Path) -> None:
     run(runs / "chosen", "chosen", 0, 0.9, selection="source-val")
     shutil.rmtree(runs / "poor-2")
