@@ -124,6 +124,28 @@ def test_neighbouring_frames_look_alike_and_other_clips_do_not() -> None:
     assert near.max() < 12 and near.max() < 0.3 * np.abs(a - b).mean()
 
 
+def test_a_shaking_camera_moves_each_frame_by_itself_and_no_label() -> None:
+    still, calm = clips(size=48, shake=0.0)
+    reader, found = clips(size=48, shake=1.0)
+    frames, calm_frames = ([sample for clip in list(some.values())[:3] for sample in clip] for some in (found, calm))
+    for one, other in zip(frames, calm_frames, strict=True):
+        assert (one.expression, one.valence, one.subject, one.frame) == (
+            other.expression,
+            other.valence,
+            other.subject,
+            other.frame,
+        )
+        assert one.id.endswith("&shake=1") and "shake=1" in str(one.video)
+    pictures = np.stack(reader.pixels(frames)).astype(float)
+    steady = np.stack(still.pixels(calm_frames)).astype(float)
+    jump, flow = (np.abs(np.diff(some.reshape(3, FRAMES, -1), axis=1)).mean() for some in (pictures, steady))
+    assert jump > 3 * flow
+    plain, alike = clips(size=48)
+    assert np.array_equal(np.stack(plain.pixels([sample for clip in list(alike.values())[:3] for sample in clip])), steady)
+    inside = [(0 < x < 48 and 0 < y < 48) for sample in frames for x, y in sample.landmarks or ()]
+    assert np.mean(inside) > 0.95
+
+
 def test_any_profile_can_be_filmed_and_a_single_picture_is_no_video() -> None:
     _, found = clips("synth-lab", video=FRAMES)
     assert len(found) == 14 and all(video.endswith("?video=24") for video in found)
@@ -131,6 +153,8 @@ def test_any_profile_can_be_filmed_and_a_single_picture_is_no_video() -> None:
     assert still.video is None and still.frame is None
     with pytest.raises(DataError, match="2 to 240"):
         SynthConfig(video=1)
+    with pytest.raises(DataError, match="single pictures"):
+        SynthReader("synth-lab", SynthConfig(shake=1.0))
 
 
 def test_clips_are_a_target_only_where_they_are_named() -> None:

@@ -13,7 +13,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "size": (32, 512), "seed": (0, 2**31 - 1), "train": (0, 10**6), "val": (0, 10**6), "test": (0, 10**6),
     "yaw": (-60, 60), "pitch": (-30, 30), "roll": (-45, 45), "intensity": (0, 1.2), "blend": (0, 0.5), "asymmetry": (0, 1),
     "scale": (0.4, 1.0), "backdrop": (0, 1), "exposure": (0.2, 2), "saturation": (0, 2), "blur": (0, 1), "grain": (0, 0.3),
-    "resolution": (8, 512), "video": (2, 240),
+    "resolution": (8, 512), "video": (2, 240), "shake": (0, 3),
 }  # fmt: skip
 _VOCABULARIES: dict[str, tuple[str, ...]] = {
     "gender": GENDERS, "age": AGES, "race": RACES, "light": tuple(LIGHTS), "expression": tuple(Expression)[:8],
@@ -31,7 +31,8 @@ class SynthConfig:
     gender, age, race: names of ``profiles``. glasses, shades, mask, hand: whether the face wears them, or has a hand before it.
     scale: half a face's width as a part of half the picture. backdrop: 0 a plain wall, 1 clutter. exposure: factor on brightness.
     saturation: 0 grey, 1 as is. blur: 0 to 1. grain: strength of the noise, of a full range of 1. resolution: pixels the camera
-    sees. video: frames per clip. Raises DataError for a value out of range, UnknownName for an unknown name.
+    sees. video: frames per clip. shake: of the camera in a clip, 1 is hand-held. Raises DataError for a value out of range and for a
+    single picture that shakes, UnknownName for an unknown name.
     """
 
     train: int | None = None
@@ -63,6 +64,7 @@ class SynthConfig:
     grain: float | None = None
     resolution: int | None = None
     video: int | None = None
+    shake: float | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
@@ -84,10 +86,23 @@ class SynthConfig:
             "grain": self.grain,
         }
         fixed: dict[str, Any] = {name: (value, value) for name, value in ranges.items() if value is not None}
-        plain = {"lean": self.asymmetry, "backdrop": self.backdrop, "resolution": self.resolution, "frames": self.video}
+        plain = {
+            "lean": self.asymmetry,
+            "backdrop": self.backdrop,
+            "resolution": self.resolution,
+            "frames": self.video,
+            "shake": self.shake,
+        }
         fixed |= {name: value for name, value in plain.items() if value is not None}
         fixed |= {} if self.blend is None else {"blend": 1.0, "mixed": (self.blend, self.blend)}
-        return replace(profile, **fixed)
+        seen = replace(profile, **fixed)
+        if seen.shake and not seen.frames:
+            raise DataError(
+                f"shake={seen.shake:g}, and {profile.name} has single pictures",
+                where="synthetic faces",
+                next="Add video=24, or take synth-video",
+            )
+        return seen
 
     def token(self) -> str:
         """What differs from the defaults and changes a picture, as ``?yaw=30&light=left``; empty when nothing does."""

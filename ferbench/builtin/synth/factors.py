@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ferbench.builtin.synth.config import SynthConfig
 from ferbench.builtin.synth.draws import Draws, Floats, keys
 from ferbench.builtin.synth.expressions import DRAWN
-from ferbench.builtin.synth.motion import LABELLED, motion
+from ferbench.builtin.synth.motion import LABELLED, motion, shaken
 from ferbench.builtin.synth.profiles import AGES, GENDERS, LIGHTS, POSES, RACES, Profile
 from ferbench.schema import SPLITS, Expression
 
@@ -22,7 +22,7 @@ Indices = NDArray[np.int64]
 class Cast:
     """The labels of B pictures, [B] each. ``expression`` is what is drawn, ``label`` what the set says (index into ``DRAWN``);
     they differ in a profile with noisy labels, and in the faint frames of a video. ``of`` draws per picture, or per clip of a video
-    (then ``each`` draws per frame), ``who`` per subject."""
+    (then ``each`` draws per frame), ``who`` per subject. ``shake``: what the camera does to each frame, see ``motion.shaken``."""
 
     profile: Profile
     of: Draws
@@ -43,6 +43,7 @@ class Cast:
     shades: Floats
     mask: Floats
     hand: Floats
+    shake: dict[str, Floats]
 
     def pose(self) -> Indices:
         """The nearest of the seven yaw bins."""
@@ -87,6 +88,7 @@ def cast(profile: Profile, split: str, numbers: Sequence[int], config: SynthConf
     turn = of.between("yaw", -1.0, 1.0) if profile.even else of.unit("yaw") - of.unit("yaw.2")
     expression, label = _expressions(profile, split, clips, of, config)
     moved = motion(of, np.array(frames, dtype=np.float64), profile.frames)
+    shake = shaken(each, profile.shake)
     intensity = _fixed(config.intensity, of.between("intensity", *profile.intensity)) * moved.share
     if profile.frames:
         label = np.where(intensity < LABELLED, DRAWN.index(Expression.NEUTRAL), label)
@@ -98,11 +100,12 @@ def cast(profile: Profile, split: str, numbers: Sequence[int], config: SynthConf
         light=_named(config.light, tuple(LIGHTS), of.choice("light", profile.lights)),
         yaw=_fixed(config.yaw, profile.yaw * turn + moved.yaw),
         pitch=_fixed(config.pitch, of.bell("pitch", profile.pitch / 3.0) + moved.pitch),
-        roll=_fixed(config.roll, of.bell("roll", profile.roll / 3.0) + moved.roll),
+        roll=_fixed(config.roll, of.bell("roll", profile.roll / 3.0) + moved.roll + shake["roll"]),
         glasses=_fixed(config.glasses, who.chance("glasses", profile.glasses)),
         shades=_fixed(config.shades, of.chance("shades", profile.shades) * (1.0 if config.glasses is None else 0.0)),
         mask=_fixed(config.mask, of.chance("mask", profile.mask)),
         hand=_fixed(config.hand, of.chance("hand", profile.hand)),
+        shake=shake,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Short clips: what moves from frame to frame. An expression rises from neutral to its apex, stays, and fades; the head sways a
-little. All else of a clip is drawn once: person, light, place, camera. The grain alone is each frame's own."""
+little. All else of a clip is drawn once: person, light, place, camera. The grain alone is each frame's own, and what the hand that
+holds the camera does to it, where it shakes."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ LABELLED = 0.4
 
 SWAY = {"yaw": 2.5, "pitch": 1.5, "roll": 1.2}
 """Standard deviation of the widest swing of the head, in degrees; never beyond three of them."""
+
+SHAKE = {"shift_x": 0.06, "shift_y": 0.06, "zoom": 0.05, "roll": 4.0, "exposure": 0.10}
+"""Standard deviation of what ``shake=1`` does to each frame by itself: shift in half pictures, zoom and exposure as parts of 1, roll
+in degrees; never beyond three of them. A third of the frames are blurred, too, by up to all there is."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,10 @@ def _wave(of: Draws, angle: str, time: Floats) -> Floats:
     cycles = of.unit(f"sway.{angle}.phase") + time * of.between(f"sway.{angle}.pace", 0.5, 1.5)
     zigzag: Floats = 1.0 - 4.0 * np.abs(cycles - np.floor(cycles) - 0.5)
     return zigzag * (1.5 - 0.5 * zigzag * zigzag)
+
+
+def shaken(each: Draws, shake: float) -> dict[str, Floats]:
+    """What an unsteady hand does to each of B frames by itself, [B] each: as ``SHAKE``, and blur in [0, 1]."""
+    found = {name: each.bell(f"shake.{name}", spread * shake) for name, spread in SHAKE.items()}
+    smeared = each.chance("shake.smear", min(shake / 3.0, 1.0)) * each.unit("shake.blur")
+    return {**found, "blur": smeared}

@@ -32,7 +32,7 @@ class Profile:
     those pictured. glasses, shades, mask, hand: share of people or pictures that have them. backdrop: 0 is a plain wall; gaudy:
     how colourful it is. resolution: pixels the camera sees, None for all. blur, grain: (low, high). gain: per channel. noise:
     share of wrong labels in train and val; tail: weight of each basic expression in train and val. frames: length of a clip, 0
-    for single pictures.
+    for single pictures. shake: of the camera between a clip's frames.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Profile:
     noise: float = 0.0
     tail: tuple[float, ...] | None = None
     frames: int = 0
+    shake: float = 0.0
 
 
 _EVEN = (1.0, 0, 0, 0, 0, 0, 0, 0)

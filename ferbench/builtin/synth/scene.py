@@ -26,9 +26,10 @@ def scene(cast: Cast) -> Scene:
 
 
 def _camera(cast: Cast) -> Scene:
-    of, profile = cast.of, cast.profile
-    scale = of.between("scale", *profile.size)
-    shift_x, shift_y = of.bell("shift_x", profile.shift / 2.0), of.bell("shift_y", profile.shift / 2.0) - 0.24 * scale
+    of, profile, shake = cast.of, cast.profile, cast.shake
+    scale = of.between("scale", *profile.size) * (1.0 + shake["zoom"])
+    shift_x = of.bell("shift_x", profile.shift / 2.0) + shake["shift_x"]
+    shift_y = of.bell("shift_y", profile.shift / 2.0) - 0.24 * scale + shake["shift_y"]
     roll_sin, roll_cos = sine(cast.roll), cosine(cast.roll)
     return {
         "yaw_sin": sine(cast.yaw),
@@ -91,16 +92,16 @@ def _muted(of: Draws, name: str, gaudy: float) -> Floats:
 
 
 def _style(cast: Cast) -> Scene:
-    of, profile = cast.of, cast.profile
+    of, profile, shake = cast.of, cast.profile, cast.shake
     tint = np.stack([of.bell(f"tint.{c}", profile.cast / 2.0) for c in "rgb"], axis=1)
-    exposure = of.between("exposure", *profile.exposure)[:, None]
+    exposure = (of.between("exposure", *profile.exposure) * (1.0 + shake["exposure"]))[:, None]
     contrast = of.between("contrast", *profile.contrast)[:, None]
     gain = np.array(profile.gain) * (1.0 + tint) * exposure
     return {
         "gain": gain * contrast,
         "lift": np.broadcast_to((1.0 - contrast) * 0.42 * np.array(profile.gain) * exposure, gain.shape),
         "saturation": of.between("saturation", *profile.saturation),
-        "blur": of.between("blur", *profile.blur),
+        "blur": np.maximum(of.between("blur", *profile.blur), shake["blur"]),
         "grain": of.between("grain", *profile.grain),
         "grain_x": np.floor(cast.each.unit("grain_x") * 256),
         "grain_y": np.floor(cast.each.unit("grain_y") * 256),
