@@ -83,6 +83,7 @@ def stage_sections(
     method = _method(run, order, notes)
     if method is None:
         return
+    last = order is run.shop.orders[-1]
     cams, hidden, maps = list[Grid](), list[Grid](), dict[tuple[str, str], list[Grid]]()
     for number, domain in enumerate(domains, 1):
         try:
@@ -92,7 +93,7 @@ def stage_sections(
             continue
         stage = f"{slug(order)}-{number}"
         if any(cam is not None for cam in looks[0].cams):
-            cams.append(grid(f"grad-cam-{number}", domain, run, looks, cam_columns(looks)))
+            cams.append(grid(f"grad-cam-{number}" if last else f"grad-cam-{stage}", domain, run, looks, cam_columns(looks)))
         if looks[0].mask is not None:
             beside = None if other is None else painted_by(other, domain, looks)
             columns = [masked_columns(one, method, title_of(run), beside[at] if beside else None) for at, one in enumerate(looks)]
@@ -101,7 +102,7 @@ def stage_sections(
             columns = [shown_columns(one, one.shown[key], method) for one in looks]
             if columns[0] and (looks[0].mask is None or key[0] not in ("masking", "head")):  # those stand beside what is hidden
                 maps.setdefault(key, []).append(grid(f"{key[1]}-{stage}", domain, run, looks, columns))
-    yield from _told(order, method, cams, hidden, maps)
+    yield from _told(order, method, last, cams, hidden, maps)
 
 
 def slug(order: Order) -> str:
@@ -113,9 +114,9 @@ def looks_at(run: Trained, order: Order, method: Method, domain: Domain) -> list
     """The stage's looks at the domain's faces, in order. Raises DataError for a view that its training data had and these faces do not."""
     views = views_of(order.offers)
     loader = loader_of(domain, domain.shown, order.stage, run, views)
-    deployed = order is run.shop.orders[-1]
+    told = order is run.shop.orders[-1] or not run.method.backbone.taps  # without blocks of its own, by what it asks
     try:
-        return [look(method, inputs, cams=deployed) for inputs, _ in loader.test_batches(batch=_BATCH)]
+        return [look(method, inputs, cams=told) for inputs, _ in loader.test_batches(batch=_BATCH)]
     except KeyError as missing:
         lacking = [view for view in views if view not in loader.faces.maps and missing.args == (view,)]
         if not lacking:
@@ -144,7 +145,7 @@ def painted_by(other: Painter, domain: Domain, looks: Sequence[Look]) -> list[Co
 
 
 def _told(
-    order: Order, method: Method, cams: list[Grid], hidden: list[Grid], maps: dict[tuple[str, str], list[Grid]]
+    order: Order, method: Method, last: bool, cams: list[Grid], hidden: list[Grid], maps: dict[tuple[str, str], list[Grid]]
 ) -> Iterator[Section]:
     """The sections that there are grids for, each with what it shows in words."""
     if cams:
@@ -152,7 +153,8 @@ def _told(
             "Grad-CAM of the predicted class behind the blocks of the backbone, the first block first. Red places speak for the class, "
             "blue ones do not; each map runs from zero to its own greatest value."
         )
-        yield Section("grad-cam", "Where the prediction comes from", about, tuple(cams))
+        name, whose = ("grad-cam", "") if last else (f"grad-cam-{slug(order)}", f": {order.label}")
+        yield Section(name, f"Where the prediction comes from{whose}", about, tuple(cams))
     if hidden:
         about = (
             f"Stage {order.label}: tokens are squares of {method.site.patch} pixels, of which {order.stage.masking.use} hides some, as in "

@@ -47,16 +47,21 @@ def caption(face: Face, run: Trained) -> str:
 
 
 def cam_columns(looks: Sequence[Look]) -> list[list[Column]]:
-    """For each look, Grad-CAM behind a few of the blocks that the class comes from; a block's number counts from 1, the finest."""
+    """For each look, Grad-CAM behind a few of the blocks that the class comes from; a block's number counts from 1, the finest. What a
+    backbone takes of a face stands before them, where that is not all."""
     reached = [block for block, cam in enumerate(looks[0].cams) if cam is not None]
     chosen = [reached[place] for place in few(reached)]
-    return [[(f"block {block + 1}", _heat(one, block)) for block in chosen] for one in looks]
+    return [[*_part(one), *((f"block {block + 1}", _heat(one, block)) for block in chosen)] for one in looks]
+
+
+def _part(one: Look) -> list[Column]:
+    return [] if one.seen is one.pictures else [("seen", [enlarged(picture) for picture in one.seen])]
 
 
 def _heat(one: Look, block: int) -> list[Picture]:
     cams = one.cams[block]
     cams = np.zeros((len(one.pictures), 1, 1), np.float32) if cams is None else cams
-    return [over(face, scaled(cam, from_zero=True)) for face, cam in zip(one.pictures, cams, strict=True)]
+    return [over(face, scaled(cam, from_zero=True)) for face, cam in zip(one.seen, cams, strict=True)]
 
 
 def shown_columns(one: Look, shown: dict[str, Shown], method: Method) -> list[Column]:

@@ -98,11 +98,16 @@ def _scatter(figure: Any, panel: Scatter, title: str) -> None:
     """A row of layouts for every way to colour them."""
     columns = min(len(panel.layouts), 6)
     rows = -(-len(panel.layouts) // columns)
-    each = rows * (_CELL + _TEXT + _GAP) + 2 * _TEXT
-    axis = _blank(figure, columns * (_CELL + 4 * _GAP), _HEAD + each * len(panel.groups))
+    wide = max(columns, 3) * (_CELL + 4 * _GAP)
+    names = [name for group in panel.groups for name in group.names]
+    step = 6 * max(map(len, names)) + 30  # from one name of the legend to the next
+    abreast = max(1, wide // step)
+    legend = -(-max(len(group.names) for group in panel.groups) // abreast) * _TEXT
+    each = rows * (_CELL + _TEXT + _GAP) + _TEXT + legend
+    axis = _blank(figure, wide, _HEAD + each * len(panel.groups))
     axis.text(_GAP, _TEXT, title, fontsize=8)
     for number, group in enumerate(panel.groups):
-        first = _HEAD + number * each + _TEXT
+        first = _HEAD + number * each + legend
         corners = [((place % columns) * (_CELL + 4 * _GAP) + _GAP, first + place // columns * (_CELL + _TEXT + _GAP) + _TEXT)
                    for place in range(len(panel.layouts))]  # fmt: skip
         for (left, top), (name, _) in zip(corners, panel.layouts, strict=True):
@@ -114,5 +119,6 @@ def _scatter(figure: Any, panel: Scatter, title: str) -> None:
         for at, name in enumerate(group.names):
             mine = np.concatenate([places[group.index == at] for places in spread])
             axis.scatter(mine[:, 0], mine[:, 1], s=4, color=COLOURS[at % len(COLOURS)], linewidths=0)
-            axis.scatter([_GAP + 5 + 150 * at], [first - 8], s=14, color=COLOURS[at % len(COLOURS)], linewidths=0)
-            axis.text(_GAP + 12 + 150 * at, first - 4, name, fontsize=6)
+            left, top = _GAP + step * (at % abreast), first - legend + _TEXT * (at // abreast) + 9
+            axis.scatter([left + 5], [top], s=14, color=COLOURS[at % len(COLOURS)], linewidths=0)
+            axis.text(left + 12, top + 4, name, fontsize=6)

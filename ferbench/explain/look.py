@@ -27,10 +27,12 @@ Shows = dict[tuple[str, str], dict[str, Shown]]
 
 @dataclass(frozen=True)
 class Look:
-    """A batch of faces, seen by one method. pictures: [B, S, S, 3] as the method sees them. mask: of the tokens it hides, None where it
-    hides none; hidden: the pictures with those tokens grey. cams: of each block [B, H, W], None where the class does not come from it."""
+    """A batch of faces, seen by one method. pictures: [B, S, S, 3] as the view makes them; seen: what the backbone takes of them, the
+    same array where it takes all. mask: of the tokens it hides, None where it hides none; hidden: the pictures with those tokens grey.
+    cams: of each block [B, H, W] over ``seen``, None where the class does not come from it."""
 
     pictures: NDArray[np.uint8]
+    seen: NDArray[np.uint8]
     shown: Shows
     hidden: NDArray[np.uint8]
     mask: TokenMask | None = None
@@ -40,15 +42,16 @@ class Look:
 def look(method: Method, inputs: Inputs, *, cams: bool, mask: TokenMask | None = None) -> Look:
     """Looks at one batch. cams: whether the predicted class is traced back to the blocks. mask: hides these tokens, not those that the
     masking would choose from its seed."""
-    pictures = as_pictures(inputs.images, method)
+    pictures, taken = as_pictures(inputs.images, method), method.backbone.seen(inputs.images)
+    seen = pictures if taken is inputs.images else as_pictures(taken, method)
     with torch.no_grad(), _choosing(method):
         output, _ = method.watched(inputs, mask)
         shown = shows(method, output, inputs)
     mask = output.features.mask
     if mask is None or not mask.drop.shape[1]:
-        return Look(pictures, shown, pictures, None, _cams(method, inputs) if cams else ())
+        return Look(pictures, seen, shown, pictures, None, _cams(method, inputs) if cams else ())
     hidden = hide(pictures, mask.drop.cpu().numpy(), method.site.patch)
-    return Look(pictures, shown, hidden, mask, _cams(method, inputs) if cams else ())
+    return Look(pictures, seen, shown, hidden, mask, _cams(method, inputs) if cams else ())
 
 
 def shows(method: Method, output: Any, inputs: Inputs) -> Shows:

@@ -25,5 +25,9 @@ class Backbone(Component):
     taps: bool = False
     patch: int = 0
 
+    def seen(self, images: Tensor) -> Tensor:
+        """What it takes of pictures [B, 3, S, S], at the same size: of a face perhaps the eyes alone. ``ferbench explain`` shows it."""
+        return images
+
     def forward(self, inputs: Inputs, select: SelectTokens | None = None, between: Between | None = None) -> Features:
         raise NotImplementedError

@@ -32,9 +32,11 @@ class ViewEncoder(Backbone):
         self.weights_info = getattr(self.encoder, "weights_info", [])
 
     def forward(self, inputs: Inputs, select: Any = None, between: Any = None) -> Features:
-        shown = replace(inputs, images=collage(inputs.images, self.view))
-        features: Features = self.encoder(shown, select, between)
+        features: Features = self.encoder(replace(inputs, images=self.seen(inputs.images)), select, between)
         return features
+
+    def seen(self, images: Tensor) -> Tensor:
+        return collage(images, self.view)
 
     def extra(self) -> dict[str, Any]:
         return {"weights": self.weights_info}
