@@ -1,5 +1,5 @@
-"""What the baselines cost over plain cross-entropy: a step of each against ERM's on the same network, pictures and batch, interleaved in one
-process.
+"""What the baselines cost over plain cross-entropy: a step of each against ERM's on the same network, pictures and batch,
+interleaved in one process.
 
 uv run pytest tests/benchmarks/test_bench_baselines.py -n 0 --benchmark-enable -s
 """
@@ -63,7 +63,7 @@ def _wait() -> None:
 
 @pytest.mark.parametrize("name", GOALS)
 def test_a_step_against_erms(benchmark: Any, name: str) -> None:
-    """Goals: EAC at most 2.1 (two pictures of a face), MixStyle 1.05, SCN and RUL 1.1. MixStyle mixes in every step here, twice its share."""
+    """Goals: EAC at most 2.1 (two pictures of a face), MixStyle 1.05 (it mixes in every step here, twice its share), SCN and RUL 1.1."""
     one, other = runner(stage_of(name, *(("disentangler.p=1.0",) if name == "mixstyle" else ()))), runner(stage_of("erm"))
 
     def ratio() -> float:
@@ -72,6 +72,5 @@ def test_a_step_against_erms(benchmark: Any, name: str) -> None:
 
     found = benchmark.pedantic(ratio, rounds=1)
     benchmark.extra_info.update(ratio=found, goal=GOALS[name])
-    print(
-        f"\n{name}'s step : ERM's, ResNet-18 {SIDE} px batch {BATCH}: {found:.3f} (goal: at most {GOALS[name]}; {DTYPE}, {DEVICE.type})"
-    )
+    about = f"ResNet-18 {SIDE} px batch {BATCH}, {DTYPE}, {DEVICE.type}"
+    print(f"\n{name}'s step : ERM's: {found:.3f} (goal: at most {GOALS[name]}; {about})")
