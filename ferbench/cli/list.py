@@ -28,6 +28,20 @@ def _methods(registry: Registry) -> list[dict[str, Any]]:
     return rows
 
 
+def _names(registry: Registry) -> list[dict[str, Any]]:
+    """Names that papers' tables use, from ``aliases.toml`` beside the recipes of any plugin, and what runs under them."""
+    import shlex
+    import tomllib
+
+    rows = []
+    for path in sorted({recipe.path.with_name("aliases.toml") for recipe in registry.recipes.values()}):
+        for alias in tomllib.loads(path.read_text(encoding="utf-8"))["alias"] if path.is_file() else ():
+            variant = f" --variant {shlex.quote(alias['variant'])}" if "variant" in alias else ""
+            said = f"--method {alias['method']}{variant}{'' if alias['exact'] else ' (approximate)'}"
+            rows.append({**alias, "summary": said})
+    return rows
+
+
 def _datasets(registry: Registry) -> list[dict[str, Any]]:
     from ferbench.cli.datasets import about, prepared_sets
 
@@ -68,6 +82,7 @@ def _protocols(registry: Registry) -> list[dict[str, Any]]:
 
 LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
     "methods": _methods,
+    "names": _names,
     "datasets": _datasets,
     "protocols": _protocols,
     **{kind: _parts(kind) for kind in KINDS if kind != "datasets"},
@@ -79,7 +94,7 @@ LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(kind: str, as_json: bool) -> None:
     """What there is of one KIND to choose from."""
-    asked = {"methods": None, "protocols": ()}.get(kind, (kind,))
+    asked = {"methods": None, "names": ("recipes",), "protocols": ()}.get(kind, (kind,))
     rows = LISTS[kind](load() if asked is None else load(asked))
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
@@ -100,6 +115,8 @@ def _details(kind: str, row: dict[str, Any]) -> list[str]:
         return [
             " · ".join(part for part in about if part), f"needs {line(row['needs'])}", f"presets: {', '.join(row['presets'])}{variants}"
         ]  # fmt: skip
+    if kind == "names":
+        return ["answers to " + ", ".join(dict.fromkeys(f"{row['paper']} {row['table']}" for row in row["rows"]))]
     if kind == "datasets":
         factors = f"; factors: {', '.join(row['factors'])}" if row["factors"] else ""
         kind = "auxiliary" if row["auxiliary"] else f"{len(row['classes'])} expressions"

@@ -92,4 +92,4 @@ def ferbench_heads() -> Iterable[Spec]:
 
 @hookimpl
 def ferbench_recipes() -> Iterable[Path]:
-    return sorted((Path(__file__).parent / "recipes").glob("*.toml"))
+    return sorted(file for file in (Path(__file__).parent / "recipes").glob("*.toml") if file.name != "aliases.toml")

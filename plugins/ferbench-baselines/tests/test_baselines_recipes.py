@@ -16,7 +16,7 @@ from ferbench.plugins import load
 from ferbench.recipe import Recipe, Stage, resolve
 
 ALIASES: list[dict[str, Any]] = tomllib.loads(
-    (Path(ferbench_baselines.__file__).parent / "aliases.toml").read_text(encoding="utf-8")
+    (Path(ferbench_baselines.__file__).parent / "recipes" / "aliases.toml").read_text(encoding="utf-8")
 )["alias"]
 PRINTED = Path(__file__).parents[4] / "shared" / "published"
 OWN = tuple(name for name, file in load().recipes.items() if file.plugin == "baselines")
@@ -89,6 +89,16 @@ def test_every_published_row_of_an_alias_is_printed() -> None:
             there |= {tuple(row[key] for key in keys) for row in csv.DictReader(lines)}
     said = [tuple(row[key] for key in keys) for alias in ALIASES for row in alias["rows"]]
     assert set(said) <= there and len(said) == len(set(said))
+
+
+def test_the_names_of_the_tables_are_listed_with_the_rows_that_they_answer_to(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list", "names", "--json"])
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(rows) == {alias["name"] for alias in ALIASES} and rows["ICID"]["exact"] is False
+    main(["list", "names"])
+    text = capsys.readouterr().out
+    assert "MARLIN-mask" in text and "--method esgm --variant MARLIN-mask" in text and "esgm_pded I" in text
+    assert "--method addl --variant 'DDL_gar&id&il&p'" in text and "--method icid (approximate)" in text
 
 
 def test_the_listing_tells_paper_year_plugin_needs_and_whether_it_is_exact(capsys: pytest.CaptureFixture[str]) -> None:
