@@ -76,4 +76,8 @@ class Restitution(Disentangler):
 
 
 def _gate(channels: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+    """Its first weights start positive: GAP(r) is not negative behind a ReLU, and of four hidden units all may be dead otherwise."""
+    first = nn.Linear(channels, hidden)
+    with torch.no_grad():
+        first.weight.abs_()
+    return nn.Sequential(first, nn.ReLU(), nn.Linear(hidden, channels), nn.Sigmoid())

@@ -23,7 +23,7 @@ from helpers_baselines import METHODS, faces, registry, run, small_method, small
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_learns_64_faces_by_heart(name: str, tmp_path: Path) -> None:
-    settings = {"scn": ("head.relabel_from=0",), "icid": ("head.dropout=0.1",)}.get(name, ())
+    settings = {"scn": ("head.relabel_from=0",), "icid": ("head.dropout=0", "epochs=40"), "apvit": ("epochs=8",)}.get(name, ())
     stage = small_stage(name, "epochs=20", "batch=16", *settings)
     method, data = small_method(stage), faces()
     run(method, stage, data, tmp_path)
