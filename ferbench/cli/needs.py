@@ -26,7 +26,7 @@ def needs_of(raw: Mapping[str, Any], registry: Registry) -> dict[str, list[str]]
 def _rested_on(stages: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The last stage, and the earlier ones that it rests on by ``load`` or ``teachers``."""
     wanted = set(list(stages)[-1:])
-    for name, stage in reversed(stages.items()):
+    for name, stage in reversed(list(stages.items())):
         if name in wanted:
             sources = [*stage.get("load", {}).values(), *stage.get("teachers", {}).values()]
             wanted |= {str(source).partition("/")[0] for source in sources}

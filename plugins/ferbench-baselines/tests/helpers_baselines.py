@@ -70,7 +70,7 @@ SLIM = {
 
 
 def small_stage(name: str, *settings: str, backbone: str = "t.small", size: int = SIDE) -> Stage:
-    """A method's last stage in its quick preset on a small backbone. APViT's own stays, at its smallest; Sequencer's, which is the core's, is
+    """A method's last stage in its quick preset on a small backbone. APViT's own stays, at its smallest; Sequencer's, the core's, is
     left out, so that plain cross-entropy remains."""
     own = {"apvit": ("backbone.width=48", "backbone.depth=2", "backbone.heads=2", "backbone.pooled_blocks=1")}
     chosen = own.get(name, (f'backbone={{use="{backbone}"}}',))

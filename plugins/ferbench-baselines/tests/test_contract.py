@@ -6,7 +6,6 @@ import pytest
 
 from ferbench.testing import Case, contract_cases
 
-
 # Both parts of this stage are the core's, and its 27 million numbers would take as long as everything else together.
 CASES = [case for case in contract_cases("baselines") if str(case) != "recipe sequencer, stage sequencer (quick)"]
 
