@@ -94,8 +94,8 @@ LISTS: dict[str, Callable[[Registry], list[dict[str, Any]]]] = {
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def command(kind: str, as_json: bool) -> None:
     """What there is of one KIND to choose from."""
-    asked = {"methods": None, "names": ("recipes",), "protocols": ()}.get(kind, (kind,))
-    rows = LISTS[kind](load() if asked is None else load(asked))
+    asked = {"names": ("recipes",), "protocols": ()}.get(kind, (kind,))
+    rows = LISTS[kind](load() if kind == "methods" else load(asked))
     if as_json:
         click.echo(json.dumps(rows, indent=2, default=str))
         return

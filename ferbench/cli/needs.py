@@ -51,7 +51,7 @@ def _weights(stage: Mapping[str, Any], registry: Registry) -> Iterator[str]:
         options = {**vars(spec.config()), **table}
         for name, value in options.items():
             if name == "weights" and value != "random":
-                network = options.get("encoder") or options.get("model") or options.get("resnet") or table["use"]
+                network = options.get("model") or options.get("encoder") or options.get("resnet") or table["use"]
                 yield str(network).removeprefix("timm.")
             elif name.endswith("_weights") and value != "random":
                 yield str(options.get(name.removesuffix("_weights"), table["use"]))

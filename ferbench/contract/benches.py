@@ -177,7 +177,7 @@ def _shape(stage: Stage, labels: str) -> list[object]:
     weighs = [sorted(name for name, weight in weights.items() if weight) for weights in (stage.losses, stage.critics)]
     silent = [sorted(name for name, weight in weights.items() if not weight) for weights in (stage.losses, stage.critics)]
     paths = [stage.teachers, stage.load, list(stage.frozen), stage.each, sorted(stage.optimiser.slots)]
-    return [stage.name, labels, slots, stage.view.side, weighs, silent, *paths]
+    return [stage.name, labels, slots, stage.view.side, copies_of(stage), weighs, silent, *paths]
 
 
 def stages(file: RecipeFile, registry: Registry) -> Iterator[tuple[str, set[tuple[str, str]], Callable[[], Bench]]]:

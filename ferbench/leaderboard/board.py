@@ -234,8 +234,10 @@ def _marks(runs: Sequence[Run], protocol: Protocol, arm: Arm) -> Iterator[str]:
     first = runs[0]
     if missing := sorted(set(protocol.seeds) - {run.seed for run in runs}):
         yield f"without seed {', '.join(map(str, missing))}"
-    if first.approximate:
+    if first.preset == "quick":
         yield f"preset {first.preset}, not the paper's settings"
+    elif first.approximate:
+        yield "approximate: its paper leaves open what its plugin's README fills in"
     learnt = sorted({name for role, names in first.drawn.items() if role.startswith("auxiliary") for name in names})
     if learnt and not all(source in learnt for source in first.sources):
         yield f"auxiliary labels from drawn faces: {', '.join(learnt)}"
