@@ -31,14 +31,15 @@ def _methods(registry: Registry) -> list[dict[str, Any]]:
 def _names(registry: Registry) -> list[dict[str, Any]]:
     """Names that papers' tables use, from ``aliases.toml`` beside the recipes of any plugin, and what runs under them."""
     import shlex
-    import tomllib
+    from dataclasses import asdict
+
+    from ferbench.leaderboard.aliases import read
 
     rows = []
-    for path in sorted({recipe.path.with_name("aliases.toml") for recipe in registry.recipes.values()}):
-        for alias in tomllib.loads(path.read_text(encoding="utf-8"))["alias"] if path.is_file() else ():
-            variant = f" --variant {shlex.quote(alias['variant'])}" if "variant" in alias else ""
-            said = f"--method {alias['method']}{variant}{'' if alias['exact'] else ' (approximate)'}"
-            rows.append({**alias, "summary": said})
+    for alias in read(recipe.path for recipe in registry.recipes.values()):
+        variant = f" --variant {shlex.quote(alias.variant)}" if alias.variant else ""
+        said = f"--method {alias.method}{variant}{'' if alias.exact else ' (approximate)'}"
+        rows.append({**asdict(alias), "summary": said})
     return rows
 
 
@@ -110,13 +111,13 @@ def _details(kind: str, row: dict[str, Any]) -> list[str]:
     if kind == "methods":
         from ferbench.cli.needs import line
 
-        about = [row["paper"], str(row["year"] or ""), f"plugin {row['plugin']}", "exact" if row["exact"] else "approximate"]
+        parts = [row["paper"], str(row["year"] or ""), f"plugin {row['plugin']}", "exact" if row["exact"] else "approximate"]
         variants = f"; variants: {', '.join(row['variants'])}" if row["variants"] else ""
         return [
-            " · ".join(part for part in about if part), f"needs {line(row['needs'])}", f"presets: {', '.join(row['presets'])}{variants}"
+            " · ".join(part for part in parts if part), f"needs {line(row['needs'])}", f"presets: {', '.join(row['presets'])}{variants}"
         ]  # fmt: skip
     if kind == "names":
-        return ["answers to " + ", ".join(dict.fromkeys(f"{row['paper']} {row['table']}" for row in row["rows"]))]
+        return ["answers to " + ", ".join(dict.fromkeys(f"{paper} {table}" for paper, table, *_ in row["rows"]))]
     if kind == "datasets":
         factors = f"; factors: {', '.join(row['factors'])}" if row["factors"] else ""
         kind = "auxiliary" if row["auxiliary"] else f"{len(row['classes'])} expressions"
