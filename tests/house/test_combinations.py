@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "addl.ddm": {"factors": []},
     "dfdnet.attention": {"eifp": False, "fusion": "project"},
     "baselines.attentive_centre": {"hidden": [32]},
+    "baselines.uncertainty": {"width": 80},  # as wide as a head that splits channels by class asks for
     "baselines.mla": {"hidden": 32},
 }
 """Options under which a part can stand without an earlier stage; its defaults are tried as well."""
