@@ -62,8 +62,8 @@ class Component(nn.Module):
     """Base of everything that fills a slot.
 
     ``needs``: what must be there, checked at assembly: parts of Features ("pooled", "tokens", "levels"), labels of the training
-    data ("factors", "affect", "parsing"), or "view:NAME". Critics live in ``self.critics`` (an ``nn.ModuleDict``): their
-    parameters are trained by ``critic_losses`` alone, everything else by ``losses`` alone.
+    data ("factors", "affect", "parsing"), "view:NAME", or "copies" (further pictures of each face). Critics live in ``self.critics``
+    (an ``nn.ModuleDict``): their parameters are trained by ``critic_losses`` alone, everything else by ``losses`` alone.
     """
 
     needs: frozenset[str] = frozenset()
