@@ -10,6 +10,7 @@ from statistics import median
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ferbench.errors import RecipeError
 from ferbench.flow import Batch, Inputs, Progress
 from ferbench.method.component import Site
 from ferbench.method.compose import Method
@@ -84,19 +85,16 @@ def copies_of(stage: Stage) -> int:
 
 
 def rehearse(method: Method, stage: Stage, views: tuple[str, ...] = ()) -> Rehearsal:
-    """Forward and all losses once on two made-up faces, on the CPU; the method is left as it was, in training mode.
+    """Forward and all losses once on two made-up faces, or on more where a part asks for more and the stage's batch has them, on the
+    CPU; the method is left as it was, in training mode.
 
-    Raises RecipeError for a loss without weight, a weight without loss, or a learning rate for parameters that are not there.
+    Raises RecipeError for a loss without weight, a weight without loss, a learning rate for parameters that are not there, or a
+    batch that is too small for a part.
     """
     buffers = {name: buffer.clone() for name, buffer in method.named_buffers()}
-    batch, progress = made_up(method.site, 2, views, copies=copies_of(stage)), Progress(0, 0, 0.0)
-    torch.manual_seed(0)
     freeze(method, stage.frozen)
     method.train()
-    with torch.no_grad():
-        output = method(batch.inputs)
-        losses = tuple(method.losses(output, batch, progress))
-        critics = tuple(method.critic_losses(output.detached(), batch, progress))
+    losses, critics = _terms(method, stage, views)
     where = f"stage.{stage.name}"
     check_weights(losses, stage.losses, f"{where}.losses")
     check_weights(critics, stage.critics, f"{where}.critics")
@@ -108,6 +106,20 @@ def rehearse(method: Method, stage: Stage, views: tuple[str, ...] = ()) -> Rehea
     everything = sum(p.numel() for p in method.parameters())
     trainable = sum(p.numel() for p in [*main.values(), *critic_parameters.values()])
     return Rehearsal(losses, critics, everything, trainable)
+
+
+@torch.no_grad()
+def _terms(method: Method, stage: Stage, views: tuple[str, ...], faces: int = 2) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the losses and of the critics' losses."""
+    batch, progress = made_up(method.site, faces, views, copies=copies_of(stage)), Progress(0, 0, 0.0)
+    torch.manual_seed(0)
+    try:
+        output = method(batch.inputs)
+        return tuple(method.losses(output, batch, progress)), tuple(method.critic_losses(output.detached(), batch, progress))
+    except RecipeError as problem:
+        if problem.where != "batch" or faces >= stage.batch:
+            raise
+        return _terms(method, stage, views, min(2 * faces, stage.batch))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from ferbench.data.loader import Loader
 from ferbench.errors import Interrupted
 from ferbench.method.compose import assemble
 from ferbench.recipe import resolve
-from ferbench.train.rehearsal import made_up
+from ferbench.train.rehearsal import made_up, rehearse
 
 sys.path.insert(0, str(Path(__file__).parent))
 from helpers_baselines import METHODS, faces, registry, run, small_method, small_stage
@@ -154,6 +154,17 @@ def test_a_batch_of_one_is_too_small_and_told_the_least_size(name: str, why: str
     batch = made_up(method.site, 1)
     with pytest.raises(RecipeError, match=f"batch: .*{why}, and a batch of 1 is too small. Set batch to 2 or more"):
         method.losses(method(batch.inputs), batch, Progress(0, 0, 0.0))
+
+
+def test_a_batch_that_is_too_small_is_told_before_training_and_one_that_is_not_is_rehearsed() -> None:
+    for batch, told in ((16, ""), (4, "Set batch to 5 or more")):
+        stage = small_stage("scn", "head.share=0.2", f"batch={batch}")  # of five faces the first is ranked high
+        try:
+            rehearse(small_method(stage), stage)
+        except RecipeError as refused:
+            assert told and told in refused.line()
+        else:
+            assert not told
 
 
 @pytest.mark.parametrize("name", ["rul", "eac", "dacl", "mixstyle", "snr", "mla"])
