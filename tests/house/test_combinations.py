@@ -63,6 +63,9 @@ BETWEEN = ("esgm.decoupler", "baselines.mixstyle", "baselines.restitution")
 WITHOUT_EXPRESSION = ("attributes", "affect", "pixels")
 """Heads that say nothing of expressions."""
 
+OF_COPIES = ("baselines.consistent", "baselines.contrast")
+"""Heads that compare a face with a copy of it, which no view makes here."""
+
 EARLIER = ("addl.ddm", "dfdnet.attention")
 """Disentanglers whose defaults rest on an earlier stage."""
 
@@ -190,8 +193,8 @@ def test_a_combination_takes_a_step_or_is_refused_with_a_reason(mix: tuple[str, 
         expected = "levels"
     elif disentangler in BETWEEN and "no taps" in kind:
         expected = "no taps"
-    elif head == "baselines.consistent":
-        expected = "consistent"
+    elif head in OF_COPIES:
+        expected = head
     elif disentangler == "baselines.uncertainty" and head in WITHOUT_EXPRESSION:
         expected = "predicts no expression" if head != "pixels" else "pixels needs tokens"
     elif head == "pixels" and not kind.startswith("tokens"):

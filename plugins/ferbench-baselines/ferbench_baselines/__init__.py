@@ -20,6 +20,7 @@ PAPERS = {
     "snr": "SNR: style normalization and restitution for generalizable person re-identification (arXiv:2005.11037)",
     "icid": "ICID: intra-category common and inter-category distinction features, in the form of the CD-FER benchmark (arXiv:2008.00923)",
     "mla": "MLA: multi-level attention for facial expression recognition, as ESGM + PDED compares with it",
+    "activefer": "ActiveFER: active learning with contrastive pre-training for facial expression recognition (arXiv:2307.02744)",
     "apvit": "APViT: vision transformer with attentive pooling for robust facial expression recognition (arXiv:2212.05463)",
 }
 
@@ -86,6 +87,14 @@ def ferbench_heads() -> Iterable[Spec]:
             "ce",
             "own",
             "pair",
+        ),
+        _spec(
+            "contrast",
+            "activefer",
+            "Contrast",
+            config.ContrastConfig,
+            "a face and its copies are one, without labels",
+            "contrast",
         ),
     ]
 

@@ -124,6 +124,19 @@ class MlaConfig:
 
 
 @dataclass(frozen=True)
+class ContrastConfig:
+    """``baselines.contrast`` (ActiveFER's stand-in). width: of the projection in which pictures are compared. temperature: T, above 0."""
+
+    width: int = 128
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        at_least("width", self.width, 1)
+        if self.temperature <= 0:
+            raise RecipeError(f"temperature is {self.temperature}; above 0")
+
+
+@dataclass(frozen=True)
 class ApvitConfig:
     """``baselines.apvit``. resnet: whose first three stages give the patches [ours: resnet18 in place of IR-50]; weights: of it. keep:
     share of the patches that the first pooling leaves, 160 of 196 in the paper. width, depth, heads: of the transformer; mlp: how many

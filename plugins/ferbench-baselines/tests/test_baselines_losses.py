@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from ferbench_baselines.activefer import nt_xent
 from ferbench_baselines.dacl import centre_loss, centre_step
 from ferbench_baselines.eac import class_maps, flip_consistency
 from ferbench_baselines.icid import same_class_loss
@@ -251,3 +252,21 @@ def test_the_pairs_of_icid_are_a_face_and_the_next() -> None:
         return sum(terms) / len(terms)
 
     same(lambda x: same_class_loss(x, LABELS), naive, seeded(8))
+
+
+# ------------------------------------------------------------------------------------------------------------------ ActiveFER
+
+
+@pytest.mark.parametrize("faces", [2, 3])
+def test_each_picture_is_told_from_all_others_but_its_own_copies(faces: int) -> None:
+    def naive(z: Tensor) -> Tensor:
+        unit = [row / row.square().sum().sqrt() for row in z]
+        terms = []
+        for i in range(6):
+            others = sum(torch.exp((unit[i] @ unit[k]) / 0.1) for k in range(6) if k != i)
+            terms += [
+                -torch.log(torch.exp((unit[i] @ unit[j]) / 0.1) / others) for j in range(6) if j != i and j % faces == i % faces
+            ]
+        return sum(terms) / len(terms)
+
+    same(lambda z: nt_xent(z, faces, 0.1), naive, seeded(6, 5))

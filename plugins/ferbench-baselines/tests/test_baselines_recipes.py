@@ -20,7 +20,7 @@ ALIASES: list[dict[str, Any]] = tomllib.loads(
 )["alias"]
 PRINTED = Path(__file__).parents[3] / "leaderboard" / "published"
 OWN = tuple(name for name, file in load().recipes.items() if file.plugin == "baselines")
-APPROXIMATE = {"icid", "mla", "apvit"}
+APPROXIMATE = {"activefer", "icid", "mla", "apvit"}
 
 
 def recipe(name: str, preset: str = "paper", variant: str | None = None) -> Recipe:
@@ -45,6 +45,7 @@ SETTINGS = {
     "icid": ("sgd", 1e-4, 0.0, "multi-step", 60, 32, {"ce": 1.0, "own": 1.0, "pair": 1.0}),
     "mla": ("adam", 2e-4, 1e-4, "exponential", 60, 64, {"ce": 1.0}),
     "apvit": ("sgd", 1e-3, 5e-4, "cosine", 40, 128, {"ce": 1.0}),
+    "activefer": ("adam", 2e-4, 1e-4, "exponential", 60, 64, {"ce": 1.0}),
 }
 
 
@@ -61,6 +62,9 @@ def test_single_settings_that_a_method_rests_on() -> None:
     assert paper("dacl").optimiser.schedule.milestones == (20.0, 40.0) and paper("dacl").optimiser.schedule.gamma == 0.1
     assert (paper("dacl").view.resize, paper("dacl").view.crop) == (256, 224)
     assert paper("apvit").optimiser.clip == 10.0
+    first = recipe("activefer").stages[0]
+    assert (first.optimiser.name, first.optimiser.lr, first.optimiser.schedule.kind, first.batch) == ("sgd", 0.5, "cosine", 1024)
+    assert first.head.config["temperature"] == 0.1 and len(first.view.copies_of(3)) == 1
     (copy,) = paper("eac").view.copies_of(3)
     assert copy.mirrored and any(op.op == "erase" for op in paper("eac").view.augment)
     assert paper("eac", "backbone=ResNet-18").optimiser.lr == 2e-4
