@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ferbench.method.critics import discriminator_loss, grad_reverse, mine_bound
     from ferbench.method.disentangler import Disentangler
     from ferbench.method.head import Head
+    from ferbench.method.labels import LabelTable
     from ferbench.method.masking import Masking
     from ferbench.method.teachers import ask_teacher, grey_face
     from ferbench.method.tokens import mask_highest, masked_count, see_all
@@ -50,14 +51,15 @@ _LAZY = {
     "Backbone": "ferbench.method.backbone",
     "Disentangler": "ferbench.method.disentangler",
     "Head": "ferbench.method.head",
+    "LabelTable": "ferbench.method.labels",
     "Masking": "ferbench.method.masking",
 }
 
 __version__ = "0.1.0"
 __all__ = [
     "FACTORS", "LABEL_SPACES", "PARSING_CLASSES", "AssemblyRefused", "Backbone", "Batch", "Component", "DataError", "DatasetSpec",
-    "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "Masking", "Output",
-    "Parts", "Progress", "Reader", "RecipeError", "Sample", "Shown", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
+    "Disentangler", "Expression", "Features", "FerbenchError", "Finding", "Head", "Inputs", "LabelSpace", "LabelTable", "Masking",
+    "Output", "Parts", "Progress", "Reader", "RecipeError", "Sample", "Shown", "Site", "Spec", "TokenMask", "WeightsError", "ask_teacher",
     "discriminator_loss", "grad_reverse", "grey_face", "hookimpl", "mask_highest", "masked_count", "mine_bound", "see_all",
 ]  # fmt: skip
 

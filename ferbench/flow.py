@@ -19,12 +19,14 @@ class Inputs:
 
     images: [B, 3, H, W], normalised as the view says. views: further pictures of the same faces by name ("eye", "flipped":
     [B, 3, h, w]; "parsing": [B, h, w] integers). known: what frozen networks say of these pictures, where that was worked out
-    before: component -> name -> [B, …] (see Component.known).
+    before: component -> name -> [B, …] (see Component.known). domain: [B] index of the source, for what mixes features across sources
+    in training; None at test time.
     """
 
     images: Tensor
     views: Mapping[str, Tensor] = field(default_factory=dict)
     known: Mapping[Any, Mapping[str, Tensor]] = field(default_factory=dict)
+    domain: Tensor | None = None
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -36,7 +38,8 @@ class Batch:
 
     expression: [B] class index, -1 unknown. factors: name -> [B] class index, -1 unknown. domain: [B] index of the source
     (a copy made by the view counts as a further domain). affect: [B, 2] valence and arousal in [-1, 1], NaN unknown.
-    row: [B] row in the role's data, the same in every epoch.
+    row: [B] row in the role's data, the same in every epoch. copies: how many pictures of each face the view has made beside its own:
+    B = (1 + copies) · faces, the faces first, then all of a copy after all of another, in the order of the faces.
     """
 
     inputs: Inputs
@@ -45,6 +48,7 @@ class Batch:
     domain: Tensor
     affect: Tensor
     row: Tensor
+    copies: int = 0
 
     def __len__(self) -> int:
         return self.expression.shape[0]

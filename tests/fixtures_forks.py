@@ -1,7 +1,8 @@
 """Runs of the command line that may be killed: a server that has imported everything forks one child per run.
 
 Usage: ``python fixtures_forks.py`` and then lines of JSON on its standard input: ``{"arguments": […], "home": …, "kill_after": seconds or
-null, "signal": 9}``; for each it answers one line ``{"code": exit code or minus the signal, "printed": …, "seconds": …}``.
+null, "kill_when": a pattern of files below home or null, "signal": 9}``; for each it answers one line ``{"code": exit code or minus the
+signal, "printed": …, "seconds": …}``.
 """
 
 from __future__ import annotations
@@ -20,14 +21,27 @@ from typing import Any
 
 
 class Forks:
-    """The client's side: ``run(arguments, kill_after=…)``."""
+    """The client's side: ``run(arguments, kill_after=…)``, or ``kill_when=…`` for a kill as soon as such a file is there."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def run(self, *arguments: str, home: Path, kill_after: float | None = None, number: int = signal.SIGKILL) -> dict[str, Any]:
+    def run(
+        self,
+        *arguments: str,
+        home: Path,
+        kill_after: float | None = None,
+        kill_when: str | None = None,
+        number: int = signal.SIGKILL,
+    ) -> dict[str, Any]:
         assert self._process.stdin is not None and self._process.stdout is not None
-        order = {"arguments": list(arguments), "home": str(home), "kill_after": kill_after, "signal": int(number)}
+        order = {
+            "arguments": list(arguments),
+            "home": str(home),
+            "kill_after": kill_after,
+            "kill_when": kill_when,
+            "signal": int(number),
+        }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
@@ -83,21 +97,21 @@ def _serve() -> None:
             child = os.fork()
             if child == 0:
                 _child(order, printed.name)
-            status = _wait(child, order["kill_after"], order["signal"])
+            status = _wait(child, order)
             code = os.waitstatus_to_exitcode(status)
             text = Path(printed.name).read_text(errors="replace")
             print(json.dumps({"code": code, "printed": text, "seconds": time.monotonic() - began}), flush=True)
 
 
-def _wait(child: int, kill_after: float | None, number: int) -> int:
-    if kill_after is not None:
-        end = time.monotonic() + kill_after
-        while time.monotonic() < end:
+def _wait(child: int, order: dict[str, Any]) -> int:
+    if order["kill_after"] is not None or order["kill_when"] is not None:
+        end = time.monotonic() + (order["kill_after"] or 120)
+        while time.monotonic() < end and not (order["kill_when"] and any(Path(order["home"]).glob(order["kill_when"]))):
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 return status
             time.sleep(0.002)
-        os.kill(child, number)
+        os.kill(child, order["signal"])
     return os.waitpid(child, 0)[1]
 
 

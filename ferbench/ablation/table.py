@@ -104,7 +104,9 @@ def notes(lines: Sequence[Line]) -> list[str]:
         over = "samples and seeds" if len(seeds) > 1 else "samples; one seed, so that chance of training is not in it"
         found.append(f"[low, high]: 95 % bootstrap interval over {over}")
     runs = [line.runs[0].record for line in lines if line.runs]
-    if runs and runs[0].approximate:
+    if runs and runs[0].recipe.get("approximate"):
+        found.append(f"{runs[0].method} is approximate: its paper leaves open what its plugin's README fills in")
+    if runs and runs[0].preset == "quick":
         found.append(f"preset {runs[0].preset}: not the paper's settings")
     own = {(use.name, use.role) for record in runs for use in record.data}
     printed = {(p.source, p.target) for line in lines for p in line.row.printed}

@@ -59,16 +59,20 @@ def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, p
     """
     from ferbench.evaluation.protocol import names, read
     from ferbench.files import write_atomic
+    from ferbench.leaderboard.aliases import called
+    from ferbench.leaderboard.aliases import read as read_aliases
     from ferbench.leaderboard.answers import remembering
     from ferbench.leaderboard.board import collect, tables
     from ferbench.leaderboard.formats import write
     from ferbench.leaderboard.published import read as read_published
+    from ferbench.plugins import load
 
     files = _files(out)
     protocols = [read(name) for name in wanted or names()]
     entries, refused = collect(runs, check=check, watch=_watched)
+    aliases = read_aliases(recipe.path for recipe in load(("recipes",)).recipes.values())
     with remembering() as answers:
-        made, apart = tables(entries, protocols, read_published(published), answers, _watched)
+        made, apart = tables(list(called(entries, aliases)), protocols, read_published(published), answers, _watched)
     for path in files:
         write_atomic(path, write(path, made, [*refused, *apart], link).encode())
     for line in (*refused, *apart):

@@ -22,7 +22,7 @@ from ferbench.recipe import Recipe, Slot, Stage, resolve
 from ferbench.schema import FACTORS, LABEL_SPACES, canonical, fold
 from ferbench.train.artifacts import ArtifactStore, load_strictly, part_of
 from ferbench.train.loop import freeze
-from ferbench.train.rehearsal import made_up, rehearse
+from ferbench.train.rehearsal import copies_of, made_up, rehearse
 from ferbench.train.workshop import Order, Workshop, is_weights
 
 OFFERS = frozenset({"factors", "affect", "parsing"})
@@ -60,7 +60,7 @@ class Bench:
         return method
 
     def batch(self, seed: int = 0, n: int = BATCH) -> Batch:
-        return made_up(self._built.site, n, VIEWS, seed=seed)
+        return made_up(self._built.site, n, VIEWS, copies=copies_of(self.stage), seed=seed)
 
 
 def workshop(recipe: Recipe, registry: Registry) -> Workshop:
@@ -177,7 +177,7 @@ def _shape(stage: Stage, labels: str) -> list[object]:
     weighs = [sorted(name for name, weight in weights.items() if weight) for weights in (stage.losses, stage.critics)]
     silent = [sorted(name for name, weight in weights.items() if not weight) for weights in (stage.losses, stage.critics)]
     paths = [stage.teachers, stage.load, list(stage.frozen), stage.each, sorted(stage.optimiser.slots)]
-    return [stage.name, labels, slots, stage.view.side, weighs, silent, *paths]
+    return [stage.name, labels, slots, stage.view.side, copies_of(stage), weighs, silent, *paths]
 
 
 def stages(file: RecipeFile, registry: Registry) -> Iterator[tuple[str, set[tuple[str, str]], Callable[[], Bench]]]:

@@ -77,11 +77,14 @@ class Augment:
 
     def copied(self, number: int, copy: Copy, images: Tensor, rows: Tensor, epoch: int) -> Tensor:
         """The view's copy ``number`` of the pictures that ``train`` made: [B, 3, side, side], normalised as they are."""
-        mean, scale = self._mean[:, None, None], self._scale[:, None, None]
-        x = (images.contiguous() / scale).add_(mean).mul_(1 / 255)
-        for place, op in enumerate(copy.augment):
-            x = PHOTOMETRIC[type(op)](x, op, key(self.seed, "copy", epoch, number, place, op.op), rows)
-        x = (x * 255).sub_(mean).mul_(scale)
+        colours = [(place, op) for place, op in enumerate(copy.augment) if not isinstance(op, Flip)]
+        x = images.flip(3) if copy.mirrored else images
+        if colours:
+            mean, scale = self._mean[:, None, None], self._scale[:, None, None]
+            x = (x.contiguous() / scale).add_(mean).mul_(1 / 255)
+            for place, op in colours:
+                x = PHOTOMETRIC[type(op)](x, op, key(self.seed, "copy", epoch, number, place, op.op), rows)
+            x = (x * 255).sub_(mean).mul_(scale)
         return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
 
     def train_uint8(self, images: Pictures, rows: Tensor, epoch: int, pick: Tensor | None = None) -> Tensor:
@@ -185,9 +188,10 @@ def check(view: View) -> None:
     if view.normalise not in MEAN_STD:
         raise RecipeError(f"no normalisation {view.normalise!r}", where="view.normalise", next=f"Allowed: {', '.join(MEAN_STD)}")
     for op in (op for copy in view.copies for op in copy.augment):
-        if type(op) not in PHOTOMETRIC:
-            allowed = f"Allowed: {', '.join(kind().op for kind in PHOTOMETRIC)}"
-            raise RecipeError(f"a copy changes colours alone, and {op.op!r} does not", where="view.copies.augment", next=allowed)
+        if type(op) not in PHOTOMETRIC and not (isinstance(op, Flip) and op.p == 1):
+            what = f"a copy changes colours, or is mirrored whole, and {op.op!r} does neither"
+            allowed = f"Allowed: {', '.join(kind().op for kind in PHOTOMETRIC)}, flip of p = 1"
+            raise RecipeError(what, where="view.copies.augment", next=allowed)
     for op in (*view.augment, *(op for copy in view.copies for op in copy.augment)):
         if not isinstance(op, GEOMETRIC) and type(op) not in (*PHOTOMETRIC, Erase):
             raise RecipeError(f"no augmentation {op!r}", where="view.augment", next="See ferbench.data.views.OPS")

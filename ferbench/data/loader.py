@@ -6,6 +6,8 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from ferbench.data.faces import Faces, Index
 from ferbench.data.sampler import Sampler
 from ferbench.data.views import View
 from ferbench.flow import Batch, Inputs
+from ferbench.schema import digest
 
 __all__ = ["Faces", "Loader"]
 T = TypeVar("T")
@@ -73,6 +76,16 @@ class Loader:
         return len(self.faces)
 
     @property
+    def expression(self) -> Tensor:
+        """[n] class index of every row, -1 unknown, on the device."""
+        return self._labels[0]
+
+    @cached_property
+    def identity(self) -> str:
+        """Which faces these are, in which order and under which labels: equal for two loaders of the same rows."""
+        return digest([self.faces.names, self.faces.ids, self.faces.expression.tolist()])
+
+    @property
     def looks(self) -> int | None:
         """How many pictures training can make of one row; None: no end of them."""
         return self.augment.looks
@@ -91,7 +104,7 @@ class Loader:
         row = self._to_device(torch.from_numpy(rows))
         expression, domain, affect, *factors = self._labels.index_select(1, row)
         batch = Batch(
-            inputs=self._inputs(rows, row, epoch),
+            inputs=replace(self._inputs(rows, row, epoch), domain=domain),
             expression=expression,
             factors=dict(zip(self.faces.factors, factors, strict=True)),
             domain=domain,
@@ -109,14 +122,19 @@ class Loader:
 
         made = [self.augment.copied(number, copy, images, batch.row, epoch) for number, copy in enumerate(self.copies)]
         further = [torch.full_like(batch.domain, len(self.faces.names) + number) for number in range(len(self.copies))]
-        views = {name: again(view) for name, view in batch.inputs.views.items()}
+        domain = torch.cat([batch.domain, *further])
+        views = {
+            name: torch.cat([view, *(view.flip(-1) if copy.mirrored else view for copy in self.copies)])
+            for name, view in batch.inputs.views.items()
+        }
         return Batch(
-            inputs=Inputs(torch.cat([images, *made]), views),
+            inputs=Inputs(torch.cat([images, *made]), views, domain=domain),
             expression=again(batch.expression),
             factors={name: again(known) for name, known in batch.factors.items()},
-            domain=torch.cat([batch.domain, *further]),
+            domain=domain,
             affect=again(batch.affect),
             row=again(batch.row),
+            copies=len(self.copies),
         )
 
     def _inputs(self, rows: Index, row: Tensor, epoch: int | None, mirror: bool = False) -> Inputs:

@@ -103,12 +103,17 @@ OPS: dict[str, type[Op]] = {
 
 @dataclass(frozen=True)
 class Copy:
-    """A second picture of every face of a training batch: the one that the view has made, changed by colour ops in their order. It has
-    the face's labels, and a domain of its own behind those of the data sets. A batch has its copies on top of its faces.
+    """A second picture of every face of a training batch: the one that the view has made, changed by colour ops in their order, and
+    mirrored as a whole by a flip of p = 1. It has the face's labels, and a domain of its own behind those of the data sets. A batch has
+    its copies on top of its faces.
     when: "single-source": only where the training data are one set, so that there are two domains at least."""
 
     augment: tuple[Op, ...] = field(default=(Blur(),))
     when: Literal["always", "single-source"] = "always"
+
+    @property
+    def mirrored(self) -> bool:
+        return sum(isinstance(op, Flip) for op in self.augment) % 2 == 1
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ def facts_of(record: Record) -> tuple[tuple[str, str], ...]:
     sources = dict.fromkeys(use.name for use in record.data if use.role == "source.train")
     facts = [
         ("trained on", ", ".join(sources)),
-        ("preset", record.preset + (" (not the paper's settings)" if record.approximate else "")),
+        ("preset", record.preset + (" (not the paper's settings)" if record.preset == "quick" else "")),
+        ("approximate", "its paper leaves open what its plugin's README fills in" if record.recipe.get("approximate") else ""),
         ("settings", ", ".join(record.settings)),
         ("seed", str(record.seed)),
         ("selection", record.selection),

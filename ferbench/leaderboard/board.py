@@ -184,7 +184,7 @@ def _answers(run: Run, target: str, protocol: Protocol, selection: str, answers:
 
 
 def _row(protocol: Protocol, arm: Arm, ranked: Ranked, runs: tuple[Run, ...], printed: Sequence[Printed]) -> Row:
-    own = [one for one in printed if _plain(one.method) == _plain(runs[0].method) and _same_variant(one.variant, runs[0].variant)]
+    own = [one for one in printed if _is_printed_as(one, runs[0])]
     return Row(
         ranked.name, runs, ranked, _means(protocol, arm, runs, protocol.selection),
         _confusions(arm, runs, protocol.selection),
@@ -234,8 +234,10 @@ def _marks(runs: Sequence[Run], protocol: Protocol, arm: Arm) -> Iterator[str]:
     first = runs[0]
     if missing := sorted(set(protocol.seeds) - {run.seed for run in runs}):
         yield f"without seed {', '.join(map(str, missing))}"
-    if first.approximate:
+    if first.preset == "quick":
         yield f"preset {first.preset}, not the paper's settings"
+    if first.left_open:
+        yield "approximate: its paper leaves open what its plugin's README fills in"
     learnt = sorted({name for role, names in first.drawn.items() if role.startswith("auxiliary") for name in names})
     if learnt and not all(source in learnt for source in first.sources):
         yield f"auxiliary labels from drawn faces: {', '.join(learnt)}"
@@ -265,6 +267,11 @@ def _printed(protocol: Protocol, arm: Arm, published: Published) -> Iterator[Pri
         if MEAN in values:
             first = cells[0]
             yield Printed(first.paper, first.table, first.method, first.variant, values.pop(MEAN), values)
+
+
+def _is_printed_as(one: Printed, run: Run) -> bool:
+    named = _plain(one.method) == _plain(run.method) and _same_variant(one.variant, run.variant)
+    return named or (one.paper, one.table, one.method, one.variant) in run.answers
 
 
 def _same_variant(printed: str, ours: str) -> bool:

@@ -37,7 +37,8 @@ class Run:
     """A run. name: its method with all that is not the default; runs of one name differ by their seeds alone. sources: what it
     learnt from. drawn: sets in it that are synthetic, by role. seen: (target, what shares its images). weights: (name, what
     they had seen). seconds: of training, all stages that were trained for it. verified: every number was recomputed, now
-    or by who wrote ``verified.json``."""
+    or by who wrote ``verified.json``. approximate: not the paper's settings, or left_open: its paper says too little. plain: without
+    settings of its own. answers: (paper, table, method, variant) of printed rows that have another name for it."""
 
     folder: Path
     run_id: str
@@ -49,6 +50,8 @@ class Run:
     labels: str
     selection: str
     approximate: bool
+    left_open: bool
+    plain: bool
     sources: tuple[str, ...]
     drawn: Mapping[str, tuple[str, ...]]
     results: tuple[Scored, ...]
@@ -60,6 +63,7 @@ class Run:
     seconds: float | None
     device: str
     verified: bool
+    answers: tuple[tuple[str, ...], ...] = ()
 
     def result(self, target: str, selection: str) -> Scored | None:
         return next((one for one in self.results if one.target == target and one.selection == selection), None)
@@ -110,6 +114,7 @@ def run_of(folder: Path, record: Record, *, verified: bool = False) -> Run:
         folder=folder, run_id=record.run_id, method=record.method, variant=record.variant, preset=record.preset,
         name=" ".join([record.method, *(part for part in extra if part)]), seed=record.seed, labels=record.labels.name,
         selection=record.selection, approximate=record.approximate,
+        left_open=bool(record.recipe.get("approximate")), plain=not record.settings,
         sources=tuple(sorted({base(use.name) for use in record.data if use.role == "source.train"})),
         drawn={role: tuple(names) for role, names in drawn.items()},
         results=tuple(_scored(result) for result in record.results),

@@ -62,8 +62,8 @@ class Component(nn.Module):
     """Base of everything that fills a slot.
 
     ``needs``: what must be there, checked at assembly: parts of Features ("pooled", "tokens", "levels"), labels of the training
-    data ("factors", "affect", "parsing"), or "view:NAME". Critics live in ``self.critics`` (an ``nn.ModuleDict``): their
-    parameters are trained by ``critic_losses`` alone, everything else by ``losses`` alone.
+    data ("factors", "affect", "parsing"), "view:NAME", or "copies" (further pictures of each face). Critics live in ``self.critics``
+    (an ``nn.ModuleDict``): their parameters are trained by ``critic_losses`` alone, everything else by ``losses`` alone.
     """
 
     needs: frozenset[str] = frozenset()
@@ -81,8 +81,13 @@ class Component(nn.Module):
         """Named scalars for the critics' phase; ``output`` is detached."""
         return {}
 
+    def start(self, expression: Tensor) -> None:
+        """Once before training, and before a checkpoint is read. expression: [n] labels of the training data by ``Batch.row``, −1 unknown.
+        What training alone needs (labels that change, centres) goes into buffers of ``persistent=False``: they are in the
+        checkpoint, and not in what is deployed."""
+
     def after_step(self, output: Output, batch: Batch, progress: Progress) -> None:
-        """Whatever is not a gradient step: moving averages, centres, relabelling. State belongs into buffers."""
+        """Whatever is not a gradient step: moving averages, centres, relabelling. State belongs into buffers (see ``start``)."""
 
     def frozen_features(self, inputs: Inputs) -> dict[str, Tensor]:
         """What frozen networks in here say of the pictures, [B, …] by name: each row a function of its own pictures alone.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -41,7 +42,7 @@ class Method(nn.Module):
         self._between = disentangler.between if disentangler.acts_between else None
 
     def forward(self, inputs: Inputs) -> Output:
-        return self._through(inputs, self._select, self._between)
+        return self._through(inputs, self._select, partial(self._between, inputs=inputs) if self._between else None)
 
     def _through(self, inputs: Inputs, select: SelectTokens | None, between: Between | None) -> Output:
         features = self.backbone(inputs, select, between)
@@ -56,7 +57,7 @@ class Method(nn.Module):
         seen: list[Tensor] = []
 
         def tap(level: int, x: Tensor) -> Tensor:
-            x = x if self._between is None else self._between(level, x)
+            x = x if self._between is None else self._between(level, x, inputs)
             seen.append(x)
             return x
 
@@ -75,6 +76,10 @@ class Method(nn.Module):
     def critic_losses(self, output: Output, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Every slot's terms for the critics' phase, on a detached output."""
         return self._gather("critic_losses", output, batch, progress)
+
+    def start(self, expression: Tensor) -> None:
+        for _, component in self.components():
+            component.start(expression)
 
     def after_step(self, output: Output, batch: Batch, progress: Progress) -> None:
         for _, component in self.components():
@@ -138,6 +143,11 @@ def check_needs(slot: str, component: Component, site: Site, provided: frozenset
         there = ", ".join(sorted(provided & _PARTS)) or "nothing"
         if need in _PARTS:
             raise AssemblyRefused(f"{slot} {_name(component)} needs {need}; what reaches it provides {there}")
+        if need == "copies":
+            raise AssemblyRefused(
+                f"{slot} {_name(component)} compares each face with a copy of it, and the view makes none",
+                next="Mirrored ones: --set 'view.copies=[{augment=[{op=\"flip\", p=1.0}]}]'",
+            )
         raise AssemblyRefused(
             f"{slot} {_name(component)} needs {need!r} from the training data, which has "
             f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}",
@@ -189,6 +199,7 @@ def assemble(stage: Stage, site: Site, registry: Registry, *, provided: frozense
         return component
 
     views = tuple(name.removeprefix("view:") for name in provided if name.startswith("view:"))
+    provided |= {"copies"} if stage.view.copies_of(2) else set()
     site = replace(site, backbones=_further(registry, site))
     backbone = cast(Backbone, build("backbone", site))
     site = describe_backbone(backbone, site)

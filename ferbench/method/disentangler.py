@@ -15,8 +15,8 @@ class Disentangler(Component):
     def acts_between(self) -> bool:
         return type(self).between is not Disentangler.between
 
-    def between(self, level: int, x: Tensor) -> Tensor:
-        """x: [B, C, H, W] or [B, N, E] after level ``level``. Returns the next block's input, same shape."""
+    def between(self, level: int, x: Tensor, inputs: Inputs) -> Tensor:
+        """x: [B, C, H, W] or [B, N, E] after level ``level`` of these inputs. Returns the next block's input, same shape."""
         return x
 
     def forward(self, features: Features, inputs: Inputs) -> Parts:

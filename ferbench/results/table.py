@@ -87,7 +87,9 @@ def notes(record: Record) -> list[str]:
         found.append(f"an evaluation of run {record.evaluates}; nothing was trained for it")
     if record.synthetic:
         found.append("synthetic faces: a diagnostic, not comparable with real ones")
-    if record.approximate:
+    if record.recipe.get("approximate"):
+        found.append(f"{record.method} is approximate: its paper leaves open what its plugin's README fills in")
+    if record.preset == "quick":
         found.append(f"preset {record.preset}: not the paper's settings")
     if any(result.selection == "oracle" for result in record.results):
         found.append("oracle: the epoch was chosen on the target itself; never ranked")

@@ -82,7 +82,9 @@ def _limits(record: Record) -> Iterator[str]:
     """Where it stops, from its own numbers."""
     if record.synthetic:
         yield "It has learnt from synthetic faces alone: a diagnostic, not a recogniser of real ones."
-    if record.approximate:
+    if record.recipe.get("approximate"):
+        yield f"{record.method} is approximate: its paper leaves open what its plugin's README fills in."
+    if record.preset == "quick":
         yield f"Preset `{record.preset}`: these are not the paper's settings."
     scored = [one for one in _told(record) if "uar" in one.metrics]
     for one in sorted(scored, key=lambda one: one.metrics["uar"].value)[:1]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from ferbench.errors import Interrupted, TrainingStopped
 from ferbench.flow import Batch, Progress
@@ -24,6 +24,7 @@ from ferbench.recipe import Stage
 from ferbench.train.artifacts import fingerprint_of, to_bytes
 from ferbench.train.checkpoint import load_checkpoint, save_checkpoint
 from ferbench.train.remember import remember
+from ferbench.train.resume import State, meet, resume, save
 from ferbench.train.step import Step
 
 
@@ -61,20 +62,6 @@ class Loop:
     remember: bool = True
 
 
-@dataclass
-class State:
-    """Where a stage stands: all that a checkpoint holds beside weights and optimiser."""
-
-    epoch: int = 0
-    step: int = 0
-    sums: Tensor | None = None
-    names: tuple[str, ...] = ()
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best: float | None = None
-    best_epoch: int = -1
-    seconds: float = 0.0
-
-
 @dataclass(frozen=True)
 class Trained:
     """What a stage has learnt. ``weights`` are the selected epoch's; ``snapshots`` those of every epoch, when asked for."""
@@ -103,7 +90,8 @@ def train(
     frozen = freeze(method, stage.frozen)
     before = {path: fingerprint_of(module) for path, module in frozen.items()}
     step = Step(method, stage, loop.device, loop.dtype, world=loop.world, compile=loop.compile)
-    state = _resume(method, step, work)
+    identity = meet(method, batches)
+    state = resume(method, step, work, identity)
     if loop.remember and not loop.compile:  # a compiled step fuses frozen networks too, and then they have bits of their own
         _train_mode(method, frozen.values())
         batches = remember(method, batches, stage.epochs - state.epoch, step.autocast, watcher.phase)
@@ -124,7 +112,7 @@ def train(
             losses_so_far = _look(state, stage, work, loop)
             watcher.step(epoch=state.epoch, done=done + 1, total=total, images=len(batch), losses=losses_so_far)
             if pulse.save or pulse.stop:
-                _save(method, step, state, loop, work)
+                save(method, step, state, work, identity, loop.rank, loop.world)
                 pulse.saved()
             if pulse.stop:
                 raise Interrupted(
@@ -142,7 +130,7 @@ def train(
         watcher.epoch(entry)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, None
         if state.epoch < stage.epochs and pulse.due(0) and pulse.save:
-            _save(method, step, state, loop, work)
+            save(method, step, state, work, identity, loop.rank, loop.world)
             pulse.saved()
 
     for path, module in frozen.items():
@@ -244,26 +232,6 @@ def _select(method: Method, state: State, entry: dict[str, Any], loop: Loop, wor
         save_checkpoint(work / "best.pt", {"epoch": state.epoch, "method": method.state_dict()})
     if loop.snapshots:
         save_checkpoint(work / f"snapshot-{state.epoch:03}.pt", {"method": method.state_dict()})
-
-
-def _save(method: Method, step: Step, state: State, loop: Loop, work: Path) -> None:
-    if loop.world > 1:
-        dist.barrier()
-    if loop.rank == 0:
-        parts = {"method": method.state_dict(), "step": step.state(), "state": {**vars(state), "names": list(state.names)}}
-        save_checkpoint(work / "checkpoint.pt", parts)
-
-
-def _resume(method: Method, step: Step, work: Path) -> State:
-    saved = load_checkpoint(work / "checkpoint.pt")
-    if saved is None:
-        return State()
-    method.load_state_dict(saved["method"])
-    step.load_state(saved["step"])
-    state = State(**{**saved["state"], "names": tuple(saved["state"]["names"])})
-    if state.sums is not None:
-        state.sums = state.sums.to(step.device)
-    return state
 
 
 def _finish(method: Method, stage: Stage, state: State, steps: int, work: Path, seconds: float) -> Trained:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ferbench.errors import RecipeError
 from ferbench.flow import Batch, Inputs, Progress
 from ferbench.method.component import Site
 from ferbench.method.compose import Method
@@ -30,8 +31,10 @@ class Rehearsal:
     trainable: int
 
 
-def made_up(site: Site, n: int, views: tuple[str, ...] = (), *, seed: int = 0, device: torch.device | str = "cpu") -> Batch:
-    """A batch of n random images with random labels of every kind that the site knows. Seeded."""
+def made_up(
+    site: Site, n: int, views: tuple[str, ...] = (), *, copies: int = 0, seed: int = 0, device: torch.device | str = "cpu"
+) -> Batch:
+    """A batch of n random images with random labels of every kind that the site knows, and ``copies`` mirrored ones of each. Seeded."""
     random = torch.Generator().manual_seed(seed)
 
     def classes(k: int) -> torch.Tensor:
@@ -45,7 +48,7 @@ def made_up(site: Site, n: int, views: tuple[str, ...] = (), *, seed: int = 0, d
         return torch.randint(len(PARSING_CLASSES), (n, site.image, site.image), generator=random).to(device)
 
     extra = {name: parsing() if name == "parsing" else picture() for name in views}
-    return Batch(
+    batch = Batch(
         inputs=Inputs(picture(), extra),
         expression=classes(len(site.labels)),
         factors={name: classes(len(names)) for name, names in site.factors.items()},
@@ -53,22 +56,45 @@ def made_up(site: Site, n: int, views: tuple[str, ...] = (), *, seed: int = 0, d
         affect=(torch.rand(n, 2, generator=random) * 2 - 1).to(device),
         row=torch.arange(n, device=device),
     )
+    batch = replace(batch, inputs=replace(batch.inputs, domain=batch.domain))
+    return _with_copies(batch, copies) if copies else batch
+
+
+def _with_copies(batch: Batch, copies: int) -> Batch:
+    def again(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x] * (1 + copies))
+
+    def mirrored(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, *[x.flip(-1)] * copies])
+
+    inputs, domain = batch.inputs, again(batch.domain)
+    return Batch(
+        inputs=Inputs(mirrored(inputs.images), {name: mirrored(view) for name, view in inputs.views.items()}, domain=domain),
+        expression=again(batch.expression),
+        factors={name: again(known) for name, known in batch.factors.items()},
+        domain=domain,
+        affect=again(batch.affect),
+        row=again(batch.row),
+        copies=copies,
+    )
+
+
+def copies_of(stage: Stage) -> int:
+    """How many copies the stage's view makes of each face, however many data sets there are."""
+    return len(stage.view.copies_of(2))
 
 
 def rehearse(method: Method, stage: Stage, views: tuple[str, ...] = ()) -> Rehearsal:
-    """Forward and all losses once on two made-up faces, on the CPU; the method is left as it was, in training mode.
+    """Forward and all losses once on two made-up faces, or on more where a part asks for more and the stage's batch has them, on the
+    CPU; the method is left as it was, in training mode.
 
-    Raises RecipeError for a loss without weight, a weight without loss, or a learning rate for parameters that are not there.
+    Raises RecipeError for a loss without weight, a weight without loss, a learning rate for parameters that are not there, or a
+    batch that is too small for a part.
     """
     buffers = {name: buffer.clone() for name, buffer in method.named_buffers()}
-    batch, progress = made_up(method.site, 2, views), Progress(0, 0, 0.0)
-    torch.manual_seed(0)
     freeze(method, stage.frozen)
     method.train()
-    with torch.no_grad():
-        output = method(batch.inputs)
-        losses = tuple(method.losses(output, batch, progress))
-        critics = tuple(method.critic_losses(output.detached(), batch, progress))
+    losses, critics = _terms(method, stage, views)
     where = f"stage.{stage.name}"
     check_weights(losses, stage.losses, f"{where}.losses")
     check_weights(critics, stage.critics, f"{where}.critics")
@@ -80,6 +106,20 @@ def rehearse(method: Method, stage: Stage, views: tuple[str, ...] = ()) -> Rehea
     everything = sum(p.numel() for p in method.parameters())
     trainable = sum(p.numel() for p in [*main.values(), *critic_parameters.values()])
     return Rehearsal(losses, critics, everything, trainable)
+
+
+@torch.no_grad()
+def _terms(method: Method, stage: Stage, views: tuple[str, ...], faces: int = 2) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the losses and of the critics' losses."""
+    batch, progress = made_up(method.site, faces, views, copies=copies_of(stage)), Progress(0, 0, 0.0)
+    torch.manual_seed(0)
+    try:
+        output = method(batch.inputs)
+        return tuple(method.losses(output, batch, progress)), tuple(method.critic_losses(output.detached(), batch, progress))
+    except RecipeError as problem:
+        if problem.where != "batch" or faces >= stage.batch:
+            raise
+        return _terms(method, stage, views, min(2 * faces, stage.batch))
 
 
 @torch.no_grad()
@@ -112,7 +152,7 @@ def seconds_per_step(method: Method, stage: Stage, device: torch.device, dtype: 
     """Measured on this machine with made-up data of the recipe's batch size; changes the method's weights."""
     method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     step = Step(method, stage, device, dtype)
-    batch = made_up(method.site, stage.batch, device=device)
+    batch = made_up(method.site, stage.batch, copies=copies_of(stage), device=device)
     progress = Progress(0, 0, 0.0)
     step(batch, progress, 0.0)
     if device.type == "cuda":

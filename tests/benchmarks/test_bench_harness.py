@@ -128,7 +128,8 @@ def bare(
             with torch.autocast("cpu", dtype=dtype, enabled=dtype is torch.bfloat16):
                 from ferbench.flow import Inputs
 
-                output = method(Inputs(picture.contiguous(memory_format=layout)))
+                shown = batch.inputs if batch is not None and batch.copies else Inputs(picture.contiguous(memory_format=layout))
+                output = method(shown)
                 if two is not None:
                     cut = output.detached()
                     sum(weights[k] * v for k, v in method.critic_losses(cut, batch, progress).items()).backward()  # type: ignore
@@ -149,7 +150,18 @@ def bare(
     return run
 
 
-@pytest.mark.parametrize("name, side, batch", [("erm", 112, 32), ("addl", 64, 32), ("cafe", 64, 32), ("dfd-net", 48, 32)])
+@pytest.mark.parametrize(
+    "name, side, batch",
+    [
+        ("erm", 112, 32),
+        ("addl", 64, 32),
+        ("cafe", 64, 32),
+        ("dfd-net", 48, 32),
+        ("scn", 64, 32),
+        ("eac", 64, 32),
+        ("dacl", 64, 32),
+    ],
+)
 def test_harness_against_the_bare_loop(benchmark: Any, tmp_path: Path, name: str, side: int, batch: int) -> None:
     data = faces(batch * STEPS, side)
     method, stage = built(name, side, batch)

@@ -316,3 +316,24 @@ def test_a_copy_for_a_single_source_is_not_made_where_there_are_two() -> None:
     assert (len(view.copies_of(1)), len(view.copies_of(2))) == (1, 0)
     faces = Faces.from_sets([LAB, WILD], "train", SPACE, view)
     assert len(next(Loader(faces, view, 4, seed=0).epoch(0))) == 4
+
+
+def test_a_mirrored_copy_is_the_picture_as_it_was_shown_and_its_map_goes_along() -> None:
+    from ferbench.data.views import Copy, Erase, Flip
+
+    view = replace(VIEW, augment=(*VIEW.augment, Erase(p=1.0)), copies=(Copy((Flip(p=1.0),)),))
+    loader = Loader(Faces.from_sets([LAB, WILD], "train", SPACE, view, maps=["parsing"]), view, 4, seed=7, channels_last=True)
+    batch = next(loader.epoch(0))
+    assert batch.copies == 1 and len(batch) == 8
+    for picture in (batch.inputs.images, batch.inputs.views["parsing"]):
+        assert torch.equal(picture[4:], picture[:4].flip(-1)) and not torch.equal(picture[4:], picture[:4])
+    assert (batch.inputs.images == 0).flatten(1).any(1).all()  # what was erased before is erased in both
+    assert torch.equal(batch.inputs.domain, batch.domain)
+    assert next(loader.test_batches())[0].domain is None
+
+
+def test_a_loader_says_which_faces_it_has_and_under_which_labels(faces) -> None:
+    one, same = Loader(faces, VIEW, 4, seed=0), Loader(faces, VIEW, 8, seed=1)
+    assert one.identity == same.identity and one.expression.tolist() == faces.expression.tolist()
+    others = [replace(faces, ids=tuple(f"{i}x" for i in faces.ids)), replace(faces, expression=faces.expression[::-1])]
+    assert one.identity not in {Loader(other, VIEW, 4, seed=0).identity for other in others}

@@ -14,7 +14,7 @@ from torch import nn
 
 from ferbench import DatasetSpec, Disentangler, Expression, Head, Masking, Parts, Reader, Sample, Shown, Spec, TokenMask
 from ferbench.contract.benches import Bench, hosts
-from ferbench.contract.components import frozen_parts_stay
+from ferbench.contract.components import frozen_parts_stay, labels_change_no_prediction
 from ferbench.contract.imports import forbidden_imports, imports_of_listing
 from ferbench.plugins import RecipeFile, Registry
 from ferbench.testing import Check, _component, _dataset, _listed, check_plugin, contract_cases
@@ -291,6 +291,28 @@ def test_options_need_defaults_and_words_in_a_docstring() -> None:
 def test_an_unknown_plugin_is_one_failed_check() -> None:
     checks = check_plugin("nobody", registry())
     assert checks == [Check("is installed", False, "there are builtin", "plugin nobody")]
+
+
+class BySource(Tiny):
+    """Adds the number of the source to its feature: in training alone, or at test time too."""
+
+    def __init__(self, ever: bool):
+        super().__init__()
+        self.ever = ever
+
+    def forward(self, inputs, select=None, between=None):
+        found = super().forward(inputs, select, between)
+        if inputs.domain is None or not (self.training or self.ever):
+            return found
+        return replace(found, pooled=found.pooled + inputs.domain[:, None])
+
+
+@pytest.mark.parametrize(("ever", "told"), [(False, ""), (True, "differs, in evaluation")])
+def test_a_part_that_needs_the_source_at_test_time_is_seen(ever: bool, told: str) -> None:
+    made = registry(it=Good)
+    made.specs["backbones"]["resnet18"] = Spec("resnet18", lambda config, site: BySource(ever), None, "knows the source")
+    wrong = labels_change_no_prediction(hosts("heads", "made.it", made))
+    assert told in wrong and bool(told) is bool(wrong)
 
 
 class Drifting(Tiny):

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from fixtures_board import write_run
 
 from ferbench.cli import main
 from ferbench.errors import DataError
-from ferbench.evaluation.protocol import read
+from ferbench.evaluation.protocol import names, read
+from ferbench.leaderboard.aliases import Alias, called
 from ferbench.leaderboard.answers import remembering
 from ferbench.leaderboard.board import Table, collect, tables
 from ferbench.leaderboard.formats import as_csv, as_latex
@@ -157,3 +159,36 @@ def test_csv_and_latex_say_what_the_table_says(runs: Path) -> None:
     text = as_latex(made)
     assert text.count("\\textbf{") == 1 and f"\\textbf{{{100 * made[0].rows[0].ranked.score.value:.2f}}}" in text
     assert "\\toprule\nSource & Method & muxspace-imfdb & Mean \\\\" in text and "muxspace@1: uar (\\%)" in text
+
+
+def test_rows_have_the_names_of_papers_tables_and_stand_beside_what_they_print(tmp_path: Path) -> None:
+    (protocol,) = [one for one in map(read, names()) if one.printed == "cafe 1"]
+    arm = protocol.arms[0]
+    for seed, (method, preset) in enumerate((("some", "paper"), ("erm", "paper"), ("erm", "quick"))):
+        write_run(
+            tmp_path / f"{method}-{preset}", protocol, arm.sources[0], dict.fromkeys(arm.targets, 14), method, seed, 0.7, preset=preset,
+            selection=protocol.selection,
+        )  # fmt: skip
+    rows = (("cafe", "1", "SCN", ""), ("cafe", "1", "gone", ""))
+    aliases = [Alias("SCN", "some", "", True, rows), Alias("other", "erm", "MobileNet", True, ())]
+    runs = called(collect(tmp_path)[0], [*aliases, Alias("ResNet-18", "erm", "", True, ()), Alias("plain", "erm", "", True, ())])
+    with remembering() as answers:
+        made, refused = tables(list(runs), [protocol], read_published(), answers)
+    named = {row.name: row for table in made for row in table.rows}
+    assert not refused and set(named) == {"SCN (some)", "ResNet-18, plain (erm)", "ResNet-18, plain (erm quick)"}
+    printed = named["SCN (some)"].printed
+    assert printed is not None and (printed.method, printed.mean) == ("SCN", "53.99")
+    assert all(row.printed is None for name, row in named.items() if "erm" in name)
+    (set_otherwise,) = called([replace(collect(tmp_path / "some-paper")[0][0], plain=False)], aliases)
+    assert (set_otherwise.name, set_otherwise.answers) == ("some", ())
+
+
+def test_a_row_whose_paper_leaves_things_open_is_marked_at_any_preset(tmp_path: Path) -> None:
+    for seed, preset in enumerate(("paper", "quick")):
+        write_run(tmp_path / preset, PROTOCOL, SOURCE, {TARGET: N}, "some", seed, 0.7, preset=preset)
+    runs = [replace(one, left_open=one.preset == "quick") for one in collect(tmp_path)[0]]
+    with remembering() as answers:
+        (table,), _ = tables(runs, [PROTOCOL], read_published(), answers)
+    marks = {row.name: "; ".join(row.marks) for row in table.rows}
+    assert "its paper leaves open" in marks["some quick"] and "preset quick" in marks["some quick"]
+    assert "its paper leaves open" not in marks["some"] and "preset" not in marks["some"]

@@ -40,7 +40,7 @@ class Between(Disentangler):
         super().__init__()
         self.seen: list[int] = []
 
-    def between(self, level, x):
+    def between(self, level, x, inputs):
         self.seen.append(level)
         return x * 0.5
 

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from ferbench.cli import main
+from ferbench.explain.tables import facts_of
 from ferbench.results.record import Record, read_record
-from ferbench.results.table import print_results, results_markdown, rich_table
+from ferbench.results.table import notes, print_results, results_markdown, rich_table
 
 
 @pytest.fixture
@@ -40,6 +41,13 @@ def test_the_table_says_all_that_a_reader_must_know(record: Record, show: Callab
         assert said in text
     assert "not the paper's settings" in text and "synthetic faces" in text and "the same renderer" in text
     assert "95 % bootstrap interval" in text and record.run_id in text and "synth-wild" in text
+
+
+def test_an_approximate_recipe_and_a_quick_preset_are_told_apart(record: Record) -> None:
+    left_open = record.model_copy(update={"preset": "paper", "recipe": {**record.recipe, "approximate": True}})
+    for told, approximate in ((record, False), (left_open, True)):
+        for text in ("; ".join(notes(told)), str(facts_of(told))):
+            assert ("its paper leaves open" in text, "not the paper's settings" in text) == (approximate, not approximate)
 
 
 def test_a_narrow_terminal_cuts_no_number(record: Record) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fixtures_forks import Forks, forks
 from fixtures_run import draw_folder
 
@@ -69,6 +70,33 @@ def test_runs_killed_at_random_moments_end_with_the_undisturbed_record(server: F
         assert timeless(out) == expected and files(out) == predictions
         shutil.rmtree(home)
     assert killed >= KILLS // 4, "the kills came too late to test anything"
+
+
+BOTH = ("disentangler=baselines.attentive_centre", "disentangler.hidden=[16]", "head.relabel_from=1", "head.relabel_margin=0.0")
+"""SCN's head behind DACL's centres: one run has labels that change and centres that move."""
+
+
+def test_what_training_alone_knows_of_faces_and_classes_survives_a_kill(server: Forks, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "faces")
+    more = [word for one in BOTH for word in ("--set", one)]
+
+    def run(name: str, kill_when: str | None = None) -> dict[str, Any]:
+        words = sentence(folder, tmp_path / f"out-{name}", "--method", "scn", "--checkpoint-every", "0", "--dtype", "fp32", *more)
+        return server.run(*words, home=tmp_path / name, kill_when=kill_when)
+
+    calm = run("calm")
+    assert calm["code"] == 0, calm["printed"]
+    killed = run("stirred", kill_when="artifacts/*.work/checkpoint.pt")
+    assert killed["code"] == -signal.SIGKILL, killed["printed"]
+    (path,) = (tmp_path / "stirred" / "artifacts").glob("*.work/checkpoint.pt")
+    kept = torch.load(path, weights_only=True)
+    assert kept["state"]["epoch"] == 0, "killed too late: what was changed would not be seen again"
+    assert (kept["training"]["head.labels.now"].bincount(minlength=7) != 6).any()  # six of each class were given
+    assert "disentangler.centres" in kept["training"]
+    again = run("stirred")
+    assert again["code"] == 0, again["printed"]
+    assert timeless(tmp_path / "out-stirred") == timeless(tmp_path / "out-calm")
+    assert files(tmp_path / "out-stirred") == files(tmp_path / "out-calm")
 
 
 def test_ctrl_c_writes_a_checkpoint_says_how_to_resume_and_loses_nothing(server: Forks, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Decoupler(Disentangler):
         self._removed: list[Tensor] = []  # GAP of what this pass has subtracted so far
         self._found: list[Tensor] = []  # and, in training, its projection
 
-    def between(self, level: int, x: Tensor) -> Tensor:
+    def between(self, level: int, x: Tensor, inputs: Inputs) -> Tensor:
         """x: [B, C, H, W] behind a level → the same without what tells its domain; levels before the last few pass as they are."""
         place = level - self.first
         if place < 0:

@@ -39,9 +39,9 @@ def blocks() -> list[Any]:
 
 def through(decoupler: Decoupler, x: Tensor) -> Features:
     """What a backbone with taps does."""
-    levels = [decoupler.between(0, x)]
+    levels = [decoupler.between(0, x, Inputs(x))]
     for number, block in enumerate(blocks(), 1):
-        levels.append(decoupler.between(number, block(levels[-1])))
+        levels.append(decoupler.between(number, block(levels[-1]), Inputs(x)))
     return Features(pooled=levels[-1].mean((2, 3)), levels=tuple(levels))
 
 
