@@ -33,13 +33,13 @@ def answers(
 def write_run(
     folder: Path, protocol: Protocol, source: str, targets: dict[str, int], method: str, seed: int, share: float, *,
     first_id: int = 0, covered: float = 1.0, selection: str = "last", oracle: float = 0.0, kind: str = "real", preset: str = "paper",
-    cost: bool = False, seen: tuple[str, ...] = (), resamples: int = RESAMPLES,
+    cost: bool = False, seen: tuple[str, ...] = (), resamples: int = RESAMPLES, learnt: int = 900, role: r.Role = "target",
 ) -> r.Record:  # fmt: skip
     """One finished run. targets: name → images. oracle: how much better the epoch is that was chosen on the target; 0: none was."""
     number = sum(method.encode())
-    data = [r.DataUse(role="source.train", name=source, kind=kind, fingerprint="f" * 16, split="train", n=900)]  # type: ignore[arg-type]
+    data = [r.DataUse(role="source.train", name=source, kind=kind, fingerprint="f" * 16, split="train", n=learnt)]  # type: ignore[arg-type]
     data += [
-        r.DataUse(role="target", name=name, kind=kind, fingerprint="e" * 16, split="all", n=n, coverage=covered)  # type: ignore[arg-type]
+        r.DataUse(role=role, name=name, kind=kind, fingerprint="e" * 16, split="all", n=n, coverage=covered)  # type: ignore[arg-type]
         for name, n in targets.items()
     ]
     versions = {"ferbench": "0.1.0"}
@@ -53,7 +53,7 @@ def write_run(
             file = predictions_name(target, "all", rule)
             kept = r.PredictionsFile(file=file, sha256=write_predictions(folder / file, said))
             summary = summarise(said, seed_of(name, target, "all", rule), resamples)
-            results.append(r.Result.of(summary, kept, target=target, split="all", role="target", selection=rule))
+            results.append(r.Result.of(summary, kept, target=target, split="all", role=role, selection=rule))
     stage = r.StageRecord(name="only", artifact="a" * 16, epochs=4, steps=60, parameters=(5 + number % 90) * 1_000_000)
     weights = r.Weights(name="timm/resnet18.a1_in1k", revision="b" * 40, saw=("ImageNet-1k",))
     return r.write_record(

@@ -77,8 +77,12 @@ def build_command(runs: Path, out: Path, wanted: tuple[str, ...], check: bool, p
         write_atomic(path, write(path, made, [*refused, *apart], link).encode())
     for line in (*refused, *apart):
         click.echo(f"refused: {line}", err=True)
+    incomplete = [(table, row) for table in made for row in table.incomplete]
+    for table, row in incomplete:
+        click.echo(f"incomplete: {table.protocol.name}, {' + '.join(table.arm.sources)}, {row.line}", err=True)
     rows = sum(len(table.rows) for table in made)
-    placed = {run.run_id for table in made for row in table.rows for run in row.runs}
+    placed = {part.run_id for table in made for row in table.rows for run in row.runs for part in run.trained}
+    placed |= {run.run_id for _, row in incomplete for run in row.runs}
     click.echo(
         f"{len(entries)} runs, {len(entries) - len(placed)} of no protocol or not comparable, {len(made)} tables with {rows} rows, "
         f"{len(refused) + len(apart)} refused: {', '.join(map(str, files))}"

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ferbench.errors import RecipeError, UnknownName
-from ferbench.evaluation.repeats import METRICS
+from ferbench.evaluation.repeats import BY_CLASS, METRICS
 from ferbench.evaluation.selection import RANKED
 from ferbench.schema import LABEL_SPACES
 
@@ -24,7 +24,8 @@ KINDS: Mapping[str, str] = {
     "single-source": "one set is learnt from, others are unseen targets",
     "multi-source": "several sets are learnt from together, others are unseen targets",
     "in-domain": "a set is tested on its own test split",
-    "folds": "a set is parted by subject; every part is tested once",
+    "folds": "a set is parted by subject; every part is tested once. The answers of all folds of a seed are pooled into one result, "
+    "which has a rank when no fold is missing",
 }
 
 Text = Annotated[str, Field(min_length=1)]
@@ -88,6 +89,8 @@ class Protocol(_Model):
             for name in named:
                 if name not in known:
                     raise ValueError(f"{what}: {name!r} is none of {', '.join(known)}")
+        if self.kind == "folds" and self.metrics[0] not in BY_CLASS:
+            raise ValueError(f"metrics: folds are pooled by what they say, and {self.metrics[0]!r} needs more")
         for arm in self.arms:
             own = set(arm.sources) & set(arm.targets)
             if bool(own) is not self.source_in_mean:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from ferbench.errors import DataError, VerificationFailed
 from ferbench.evaluation.metrics import Counts, Predictions
 from ferbench.evaluation.smoothing import as_scored
 from ferbench.home import home
-from ferbench.results.predictions import faults, from_parquet, read_predictions
+from ferbench.results.predictions import faults, faults_of_answers, faults_of_ids, from_parquet, read_predictions
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS samples (digest TEXT PRIMARY KEY, classes TEXT, ids BLOB, labels BLOB);
@@ -79,6 +80,7 @@ class Answers:
 
     def __init__(self, memory: sqlite3.Connection) -> None:
         self._memory, self._samples = memory, dict[str, Samples]()
+        self._ids, self._digests = dict[bytes, tuple[str, ...]](), dict[tuple[tuple[str, ...], tuple[str, ...], bytes], str]()
 
     def said(self, path: Path, expected: str, window: int | None = None) -> Said:
         """The classes that the file says. expected: its sha256 by the record. window: frames to smooth over. Raises VerificationFailed
@@ -87,17 +89,50 @@ class Answers:
         known = self._memory.execute("SELECT samples, predicted FROM answers WHERE sha256 = ?", (key,)).fetchone()
         if known is not None:
             return Said(self._known(known[0]), np.frombuffer(known[1], np.int8))
-        read = as_scored(_sound(path, content), window)
-        digest, predicted = _digest(read), read.predicted.astype(np.int8)
-        labels = read.labels.astype(np.int8).tobytes()
-        ids = zlib.compress(json.dumps(read.ids).encode(), 1)
-        self._memory.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?)", (digest, json.dumps(read.classes), ids, labels))
+        read = as_scored(self._sound(path, content), window)
+        digest, predicted = self._keep(read), read.predicted.astype(np.int8)
         self._memory.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", (key, digest, predicted.tobytes()))
         return Said(self._known(digest), predicted)
 
     def predictions(self, path: Path, expected: str, window: int | None = None) -> Predictions:
         """All that the file says. Errors as :meth:`said`."""
-        return as_scored(_sound(path, _content(path, expected)), window)
+        return as_scored(self._sound(path, _content(path, expected)), window)
+
+    def _sound(self, path: Path, content: bytes) -> Predictions:
+        """The file's rows. Raises VerificationFailed, or DataError where they do not hold together."""
+        try:
+            found = from_parquet(content, self._ids_of)
+            wrong = faults_of_answers(found)
+        except Exception:
+            found = read_predictions(path)  # it says what is wrong
+            wrong = faults(found)
+        if wrong:
+            raise DataError(f"{wrong[0][0]}: {wrong[0][1]}", where=str(path), next="See: ferbench verify")
+        return found
+
+    def _ids_of(self, column: Any) -> tuple[str, ...]:
+        """Ids of Arrow's column, made and checked once: runs of one target all have the same. Raises ValueError on faulty ones."""
+        whole = sha256()
+        for chunk in column.chunks:
+            for buffer in chunk.buffers():
+                whole.update(b"%d " % len(chunk) + (b"none" if buffer is None else buffer.to_pybytes()))
+        key = whole.digest()
+        if key not in self._ids:
+            ids = tuple(column.to_pylist())
+            if wrong := faults_of_ids(ids):
+                raise ValueError(wrong[0][1])
+            self._ids[key] = ids
+        return self._ids[key]
+
+    def _keep(self, read: Predictions) -> str:
+        """The digest under which the file's samples are remembered."""
+        key = (read.classes, read.ids, read.labels.tobytes())
+        if key not in self._digests:
+            digest = self._digests[key] = _digest(read)
+            ids = zlib.compress(json.dumps(read.ids).encode(), 1)
+            row = (digest, json.dumps(read.classes), ids, read.labels.astype(np.int8).tobytes())
+            self._memory.execute("INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?)", row)
+        return self._digests[key]
 
     def _known(self, digest: str) -> Samples:
         """One object per set of samples, so that runs of the same are seen to be so at once."""
@@ -135,16 +170,6 @@ def _content(path: Path, expected: str) -> bytes:
     if sha256(content).hexdigest() != expected:
         raise VerificationFailed("not the predictions file that the record names", where=str(path), next="See: ferbench verify")
     return content
-
-
-def _sound(path: Path, content: bytes) -> Predictions:
-    try:
-        found = from_parquet(content)
-    except Exception:
-        found = read_predictions(path)  # it says what is wrong
-    if wrong := faults(found):
-        raise DataError(f"{wrong[0][0]}: {wrong[0][1]}", where=str(path), next="See: ferbench verify")
-    return found
 
 
 def _digest(read: Predictions) -> str:

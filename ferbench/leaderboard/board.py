@@ -1,7 +1,7 @@
 """The board: measured runs by protocol, a row per method, beside what papers print and whether a row was verified. No torch.
 
 A run belongs to a protocol's arm when it learnt from exactly its sources, in its label space, under its selection rule, and was scored on
-all of its targets. Rows of an arm are compared on their predictions, image by image.
+all of its targets. Rows of an arm are compared on their predictions, image by image; folds are pooled first.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from ferbench.evaluation.protocol import Arm, Protocol
 from ferbench.evaluation.repeats import BY_CLASS, LOWER_IS_BETTER, Drawn, Targets, draw, same_samples, scored
 from ferbench.evaluation.statistics import seed_of
 from ferbench.leaderboard.answers import Answers
+from ferbench.leaderboard.pooling import Incomplete, answered_once, by_seed
 from ferbench.leaderboard.published import MEAN, Cell, Published
-from ferbench.leaderboard.runs import Run, Scored, Watch, base, collect, unwatched
+from ferbench.leaderboard.runs import Run, Watch, base, collect, result_of, unwatched
 
-__all__ = ["Chosen", "Printed", "Row", "Run", "Table", "belongs", "collect", "tables"]
+__all__ = ["Chosen", "Incomplete", "Printed", "Row", "Run", "Table", "belongs", "collect", "tables"]
 RESAMPLES = 2000
 ORACLE = "oracle"
 Confusion = tuple[tuple[int, ...], ...]
@@ -78,14 +79,15 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Table:
-    """An arm of a protocol: measured rows, best first; rows chosen on the target; and the printed rows of the same sources. kind: of
-    its pictures. friedman: of up to DIAGRAM methods on two targets or more."""
+    """An arm of a protocol: measured rows, best first; rows chosen on the target; methods that lack folds; and the printed rows of the
+    same sources. kind: of its pictures. friedman: of up to DIAGRAM methods on two targets or more."""
 
     protocol: Protocol
     arm: Arm
     kind: Literal["real", "synthetic"]
     rows: tuple[Row, ...]
     chosen: tuple[Chosen, ...]
+    incomplete: tuple[Incomplete, ...]
     printed: tuple[Printed, ...]
     friedman: Friedman | None
 
@@ -109,7 +111,7 @@ def tables(
             printed = tuple(_printed(protocol, arm, published))
             if here or printed:
                 table, lines = _table(protocol, arm, here, printed, answers, watch)
-                made += [table] if table.rows or table.printed else []
+                made += [table] if table.rows or table.incomplete or table.printed else []
                 refused += lines
     return made, refused
 
@@ -119,6 +121,7 @@ def belongs(run: Run, protocol: Protocol, arm: Arm) -> bool:
     return (
         list(run.sources) == sorted(arm.sources)
         and (run.labels, run.selection) == (protocol.labels, protocol.selection)
+        and (not protocol.folds or run.partition in protocol.folds)
         and all(run.result(target, protocol.selection) is not None for target in arm.targets)
     )
 
@@ -126,17 +129,8 @@ def belongs(run: Run, protocol: Protocol, arm: Arm) -> bool:
 def _table(
     protocol: Protocol, arm: Arm, runs: Sequence[Run], printed: tuple[Printed, ...], answers: Answers, watch: Watch
 ) -> tuple[Table, list[str]]:
-    """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one, and so is
-    a second run of one name and seed (another version, precision or fold): a row has each seed once."""
-    seeds: dict[str, dict[int, Run]] = {}
-    twice = []
-    for run in runs:
-        kept = seeds.setdefault(run.name, {}).setdefault(run.seed, run)
-        if kept is not run:
-            twice.append(
-                f"{run.folder}: {run.name} with seed {run.seed} stands here already, as {kept.folder}. Leave one of them"
-            )
-    methods = {name: tuple(found[seed] for seed in sorted(found)) for name, found in seeds.items()}
+    """Rows whose predictions cannot be read, or stand on other images than the first row's, are refused one by one."""
+    methods, incomplete, twice = by_seed(runs, protocol, arm)
     drawn, refused = _draw(protocol, arm, methods, protocol.selection, answers, watch)
     rows = [_row(protocol, arm, one, methods[one.name], printed) for one in standings(drawn, protocol.metrics[0])]
     both = {row.name: row.runs for row in rows if all(run.result(t, ORACLE) for run in row.runs for t in arm.targets)}
@@ -145,8 +139,9 @@ def _table(
     chosen.sort(key=lambda one: (-_sign(protocol) * one.score.value, one.name))
     named = {name for one in runs for role, sets in one.drawn.items() if not role.startswith("auxiliary") for name in sets}
     table = Table(
-        protocol, arm, "synthetic" if named else "real", tuple(rows), tuple(chosen), printed, _diagram(rows, protocol, arm)
-    )
+        protocol, arm, "synthetic" if named else "real", tuple(rows), tuple(chosen), incomplete, printed,
+        _diagram(rows, protocol, arm),
+    )  # fmt: skip
     return table, twice + refused + lines
 
 
@@ -169,7 +164,9 @@ def _draw(
 
 
 def _answers(run: Run, target: str, protocol: Protocol, selection: str, answers: Answers) -> Answered:
-    """Raises VerificationFailed where the file cannot be read, DataError where its rows do not hold together."""
+    """Raises VerificationFailed where a file cannot be read, DataError where its rows, or folds, do not hold together."""
+    if run.parts:
+        return answered_once({part.partition: _answers(part, target, protocol, selection, answers) for part in run.parts})
     result = result_of(run, target, selection)
     path = run.folder / result.file
     read = answers.said if protocol.metrics[0] in BY_CLASS else answers.predictions
@@ -208,13 +205,6 @@ def _confusions(arm: Arm, runs: Sequence[Run], selection: str) -> dict[str, Conf
     for target in arm.targets:
         counts = [result_of(run, target, selection).confusion for run in runs]
         found[target] = tuple(tuple(map(sum, zip(*rows, strict=True))) for rows in zip(*counts, strict=True))
-    return found
-
-
-def result_of(run: Run, target: str, selection: str) -> Scored:
-    """Its result of a target that it was taken in with."""
-    found = run.result(target, selection)
-    assert found is not None, f"{run.run_id} was taken in without {target}"  # noqa: S101
     return found
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferbench.evaluation.repeats import LOWER_IS_BETTER
-from ferbench.leaderboard.board import Chosen, Printed, Row, Table, result_of
+from ferbench.leaderboard.board import Chosen, Incomplete, Printed, Row, Table
 from ferbench.leaderboard.page import markdown
+from ferbench.leaderboard.runs import result_of
 from ferbench.leaderboard.site import contaminated, delta, is_percent, mean_of, page, saw, scaled, training_seconds
 
 _COLUMNS = (
@@ -35,10 +36,10 @@ def as_csv(tables: Sequence[Table]) -> str:
     writer = csv.DictWriter(out, [*_COLUMNS, *(f"target:{one}" for one in targets)], restval="", lineterminator="\n")
     writer.writeheader()
     for table in tables:
-        rows: list[Row | Chosen | Printed] = [*table.rows, *table.chosen, *table.printed]
-        for row in rows:
-            said = _printed(row) if isinstance(row, Printed) else _measured(table, row)
-            place = {"protocol": table.protocol.name, "kind": table.kind, "sources": "+".join(table.arm.sources)}
+        rows: list[Row | Chosen] = [*table.rows, *table.chosen]
+        lines = [*(_measured(table, row) for row in rows), *map(_incomplete, table.incomplete), *map(_printed, table.printed)]
+        place = {"protocol": table.protocol.name, "kind": table.kind, "sources": "+".join(table.arm.sources)}
+        for said in lines:
             writer.writerow({**place, "metric": table.metric, **said})
     return out.getvalue()
 
@@ -46,6 +47,11 @@ def as_csv(tables: Sequence[Table]) -> str:
 def _printed(row: Printed) -> dict[str, object]:
     values: dict[str, object] = {f"target:{target}": value for target, value in row.targets.items()}
     return {"row": "printed", "method": row.name, "published": row.mean, "paper": f"{row.paper} Table {row.table}"} | values
+
+
+def _incomplete(row: Incomplete) -> dict[str, object]:
+    seeds = dict.fromkeys(run.seed for run in row.runs)
+    return {"row": "incomplete", "method": row.name, "seeds": " ".join(map(str, seeds)), "n": row.answered, "marks": row.line}
 
 
 def _measured(table: Table, row: Row | Chosen) -> dict[str, object]:

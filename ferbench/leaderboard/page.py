@@ -18,6 +18,8 @@ def markdown(tables: Sequence[Table], refused: Sequence[str]) -> str:
         parts += [_measured(table)] if table.rows else ["Nothing measured yet."]
         notes = [f"{row.name}: {mark}" for row in table.rows for mark in row.marks]
         parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
+        if table.incomplete:
+            parts += ["Folds are missing, so that these are not ranked:", "\n".join(f"- {one.line}" for one in table.incomplete)]
         if table.chosen:
             lines = [[row.name, number(row.score.value, table.metric), *_of(table, row.targets)] for row in table.chosen]
             parts += [

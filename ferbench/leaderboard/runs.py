@@ -17,7 +17,8 @@ from ferbench.results.store import RECORD
 class Scored:
     """What a run says of one target. values: metric → value. file: its predictions, from the run's folder; sha256 as the record says.
     window: frames that they are smoothed over, None where they are not.
-    confusion: true classes by predicted ones, the last column not covered."""
+    confusion: true classes by predicted ones, the last column not covered. whole: where it is of what the run learnt from, the images
+    of that set, trained on and tested together."""
 
     target: str
     split: str
@@ -30,6 +31,7 @@ class Scored:
     sha256: str
     window: int | None
     confusion: tuple[tuple[int, ...], ...]
+    whole: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Run:
     learnt from. drawn: sets in it that are synthetic, by role. seen: (target, what shares its images). weights: (name, what
     they had seen). seconds: of training, all stages that were trained for it. verified: every number was recomputed, now
     or by who wrote ``verified.json``. approximate: not the paper's settings, or left_open: its paper says too little. plain: without
-    settings of its own. answers: (paper, table, method, variant) of printed rows that have another name for it."""
+    settings of its own. partition: of its sources, a fold perhaps; parts: the folds, where they were pooled. answers: (paper, table,
+    method, variant) of printed rows that have another name for it."""
 
     folder: Path
     run_id: str
@@ -63,10 +66,24 @@ class Run:
     seconds: float | None
     device: str
     verified: bool
+    partition: str
+    parts: tuple[Run, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def trained(self) -> tuple[Run, ...]:
+        """The runs that it is: itself, or its folds."""
+        return self.parts or (self,)
 
     def result(self, target: str, selection: str) -> Scored | None:
         return next((one for one in self.results if one.target == target and one.selection == selection), None)
+
+
+def result_of(run: Run, target: str, selection: str) -> Scored:
+    """Its result of a target that it was taken in with."""
+    found = run.result(target, selection)
+    assert found is not None, f"{run.run_id} was taken in without {target}"  # noqa: S101
+    return found
 
 
 Watch = Callable[[str, Iterable[Any]], Iterable[Any]]
@@ -117,7 +134,7 @@ def run_of(folder: Path, record: Record, *, verified: bool = False) -> Run:
         left_open=bool(record.recipe.get("approximate")), plain=not record.settings,
         sources=tuple(sorted({base(use.name) for use in record.data if use.role == "source.train"})),
         drawn={role: tuple(names) for role, names in drawn.items()},
-        results=tuple(_scored(result) for result in record.results),
+        results=tuple(_scored(result, record) for result in record.results),
         seen=tuple(sorted({(base(one.target), one.by) for one in record.contamination})),
         weights=tuple((one.name, one.saw) for one in record.weights),
         parameters=record.stages[-1].parameters if record.stages else None,
@@ -125,6 +142,7 @@ def run_of(folder: Path, record: Record, *, verified: bool = False) -> Run:
         latency=_number(record.times.get("latency_ms")),
         seconds=sum(map(float, stages.values())) if isinstance(stages, dict) else None,  # type: ignore[arg-type]
         device=record.environment.device, verified=verified,
+        partition="+".join(sorted({use.name.partition("@")[2] for use in record.data if use.role == "source.train"})),
     )  # fmt: skip
 
 
@@ -133,12 +151,21 @@ def base(name: str) -> str:
     return name.partition("@")[0].partition("?")[0]
 
 
-def _scored(result: Result) -> Scored:
+def _scored(result: Result, record: Record) -> Scored:
     return Scored(
         base(result.target), result.split, result.selection, result.n, result.covered, result.epoch,
         {name: score.value for name, score in result.metrics.items()},
         result.predictions.file, result.predictions.sha256, result.window, result.confusion,
+        _whole(result, record),
     )  # fmt: skip
+
+
+def _whole(result: Result, record: Record) -> int | None:
+    """Test images, and what the record says of the same set's training images: one split, or two parts of it."""
+    if result.role != "source-test":
+        return None
+    learnt = {use.split: use.n for use in record.data if use.role.startswith("source.") and use.name == result.target}
+    return result.n + (learnt["train"] if "train" in learnt else sum(learnt.values()))
 
 
 def _number(value: object) -> float | None:

@@ -15,8 +15,9 @@ from typing import Any
 
 from ferbench.evaluation.friedman import Friedman
 from ferbench.evaluation.repeats import LOWER_IS_BETTER
-from ferbench.leaderboard.board import Chosen, Printed, Row, Run, Table, result_of
+from ferbench.leaderboard.board import Chosen, Printed, Row, Run, Table
 from ferbench.leaderboard.figures import critical_differences
+from ferbench.leaderboard.runs import result_of
 
 _PLAIN = ("ccc", "rmse", "nll", "brier", "ece")
 """Metrics that are told as they are, not in per cent."""
@@ -95,6 +96,7 @@ def _table(table: Table, place: Path, link: str) -> Fields:
         "lower": metric in LOWER_IS_BETTER, "targets": table.arm.targets, "classes": protocol.space,
         "rule": " ".join(part for part in rule if part), "range": {"low": min(ends), "high": max(ends)},
         "diagram": _diagram(table.friedman) if table.friedman else None,
+        "incomplete": [one.line for one in table.incomplete],
         "rows": {name: [row[name] for row in rows] for name in (rows[0] if rows else ())},
     }  # fmt: skip
 
@@ -119,7 +121,7 @@ def _row(table: Table, row: Row | Chosen | Printed, named: Mapping[str, int], pl
         "contaminated": contaminated(row.runs, targets), "weights": saw(first), "parameters": first.parameters,
         "flops": first.flops, "latency": mean_of([run.latency for run in row.runs]), "seconds": training_seconds(row.runs),
         "device": first.device, "confusion": [_cells(row.confusion[target]) for target in targets],
-        "runs": [[run.seed, _where(run, place, link), int((run.folder / "recipe.toml").is_file())] for run in row.runs],
+        "runs": [_run(part, place, link) for run in row.runs for part in run.trained],
     }  # fmt: skip
     if isinstance(row, Row):
         away = delta(row, metric)
@@ -130,6 +132,12 @@ def _row(table: Table, row: Row | Chosen | Printed, named: Mapping[str, int], pl
             "delta": None if away is None else round(away, 5),
         }  # fmt: skip
     return found
+
+
+def _run(run: Run, place: Path, link: str) -> list[object]:
+    """Seed, folder, whether a recipe lies in it, and of which fold it is."""
+    told: list[object] = [run.seed, _where(run, place, link), int((run.folder / "recipe.toml").is_file())]
+    return [*told, run.partition] if run.partition else told
 
 
 def _blank() -> Fields:

@@ -9,7 +9,9 @@ file's metadata, in the order of the columns.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +66,22 @@ def read_scored(folder: Path, result: Result) -> Predictions:
 
 def faults(predictions: Predictions) -> list[tuple[str, str]]:
     """What does not hold together, as (column, what is wrong); empty when all is well."""
+    return [*faults_of_ids(predictions.ids), *faults_of_answers(predictions)]
+
+
+def faults_of_ids(ids: Sequence[str]) -> list[tuple[str, str]]:
+    """:func:`faults` of the ids alone: they ascend, and none comes twice."""
+    out_of_order = next((b for a, b in pairwise(ids) if a >= b), None)
+    if out_of_order is None:
+        return []
+    more = len(ids) - len(set(ids))
+    return [("id", f"{more} ids come more than once" if more else f"not in ascending order at {out_of_order!r}")]
+
+
+def faults_of_answers(predictions: Predictions) -> list[tuple[str, str]]:
+    """:func:`faults` of all but the ids."""
     k, covered, p = len(predictions.classes), predictions.covered, predictions.probabilities
     found: list[tuple[str, str]] = []
-    out_of_order = [b for a, b in zip(predictions.ids, predictions.ids[1:], strict=False) if a >= b]
-    if len(set(predictions.ids)) != len(predictions):
-        found.append(("id", f"{len(predictions) - len(set(predictions.ids))} ids come more than once"))
-    elif out_of_order:
-        found.append(("id", f"not in ascending order at {out_of_order[0]!r}"))
     outside = (predictions.labels < 0) | (predictions.labels >= k)
     if outside.any():
         found.append(("label", f"{int(outside.sum())} labels outside [0, {k})"))
@@ -119,8 +130,11 @@ def to_parquet(predictions: Predictions) -> bytes:
     return content
 
 
-def from_parquet(content: bytes) -> Predictions:
-    """The rows, as they stand in the file. Raises ValueError, KeyError or an Arrow error on anything else."""
+def from_parquet(
+    content: bytes, ids_of: Callable[[Any], tuple[str, ...]] = lambda column: tuple(column.to_pylist())
+) -> Predictions:
+    """The rows, as they stand in the file. ids_of: the ids of Arrow's column, for who has read the same ones before. Raises ValueError,
+    KeyError or an Arrow error on anything else."""
     table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)  # half the time of read_table
     classes = tuple(json.loads((table.schema.metadata or {})[b"ferbench.classes"]))
     wanted = ["id", "label", "covered", *(f"p{i}" for i in range(len(classes)))]
@@ -135,7 +149,7 @@ def from_parquet(content: bytes) -> Predictions:
         frame = table["frame"].fill_null(0).to_numpy().astype(np.int64)
     return Predictions(
         classes=classes,
-        ids=tuple(table["id"].to_pylist()),
+        ids=ids_of(table["id"]),
         labels=table["label"].to_numpy().astype(np.int64),
         covered=table["covered"].to_numpy().astype(np.bool_),
         probabilities=_matrix(table, wanted[3:]),

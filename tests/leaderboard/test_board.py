@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_board import write_run
+from fixtures_board import answers, write_run
 
 from ferbench.cli import main
 from ferbench.errors import DataError
@@ -23,6 +23,7 @@ from ferbench.leaderboard.answers import remembering
 from ferbench.leaderboard.board import Table, collect, tables
 from ferbench.leaderboard.formats import as_csv, as_latex
 from ferbench.leaderboard.published import read as read_published
+from ferbench.results.predictions import to_parquet
 
 PROTOCOL = read("muxspace@1")
 SOURCE, TARGET, N = "muxspace-lfw", "muxspace-imfdb", 140
@@ -34,8 +35,8 @@ def run(folder: Path, method: str, seed: int, share: float, **options: Any) -> N
 
 def board(runs: Path, *, check: bool = False) -> tuple[list[Table], list[str]]:
     entries, refused = collect(runs, check=check)
-    with remembering(runs.parent / "memory" / "answers.sqlite") as answers:
-        made, apart = tables(entries, [PROTOCOL], read_published(), answers)
+    with remembering(runs.parent / "memory" / "answers.sqlite") as memory:
+        made, apart = tables(entries, [PROTOCOL], read_published(), memory)
     return made, [*refused, *apart]
 
 
@@ -136,6 +137,22 @@ def test_a_memory_that_cannot_be_used_is_done_without(runs: Path) -> None:
     known, _ = board(runs)
     (runs.parent / "memory" / "answers.sqlite").write_bytes(b"no database, and longer than its header" * 9)
     assert board(runs) == (known, [])
+
+
+def test_ids_are_checked_once_and_a_file_with_others_all_the_same(tmp_path: Path) -> None:
+    good, better, turned = (answers(PROTOCOL.space, 30, share, [0]) for share in (0.5, 0.9, 0.9))
+    turned = replace(turned, ids=(*turned.ids[1::-1], *turned.ids[2:]))
+    files = {}
+    for name, said in (("good", good), ("better", better), ("turned", turned)):
+        path = tmp_path / f"{name}.parquet"
+        path.write_bytes(to_parquet(said))
+        files[path] = sha256(path.read_bytes()).hexdigest()
+    with remembering(tmp_path / "answers.sqlite") as memory:
+        first, second, third = files
+        ours, theirs = memory.said(first, files[first]), memory.said(second, files[second])
+        assert ours.samples is theirs.samples and ours.ids == good.ids and (theirs.predicted == better.predicted).all()
+        with pytest.raises(DataError, match=r"turned\.parquet: id: not in ascending order at '00000'"):
+            memory.said(third, files[third])
 
 
 def test_rows_chosen_on_the_target_stand_apart_with_what_looking_is_worth(runs: Path) -> None:

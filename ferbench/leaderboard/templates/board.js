@@ -55,6 +55,7 @@
     const warn = row.marks.length ? `<span class="tag" title="${esc(row.marks.join("; "))}">${row.contaminated.length ? "†" : "!"}</span>` : "";
     return `<button type="button" aria-expanded="false">${esc(row.name)}</button>${warn}`;
   };
+  const seedsOf = (row) => [...new Set(row.runs.map((run) => run[0]))]; // a run per fold has the same seed
   const columns = () => {
     const t = state.table;
     const rank = ["rank", "Rank", (r) => (r.rank === null ? null : -r.rank), (r) => (r.rank === null ? DASH : r.rank + (r.tied ? "=" : "")), "rank"];
@@ -69,7 +70,7 @@
         plain("delta", "Δ", (r) => (r.delta === null ? DASH : (r.delta > 0 ? "+" : "") + fixed(r.delta, digits()).replace("-", "−"))),
         plain("verified", "Verified", (r) => (r.kind === "printed" ? DASH : r.verified ? '<span class="yes">✓ yes</span>' : '<span class="none">not checked</span>')),
         plain("selection", "Selection", null, "text"),
-        ["seeds", "Seeds", (r) => r.runs.length, (r) => (r.runs.length ? r.runs.map((run) => run[0]).join(", ") : DASH), ""],
+        ["seeds", "Seeds", (r) => seedsOf(r).length, (r) => seedsOf(r).join(", ") || DASH, ""],
         plain("n", "N", (r) => (r.n === null ? DASH : r.n.toLocaleString("en"))),
         plain("coverage", "Coverage", (r) => (r.coverage === null ? DASH : fixed(r.coverage, 1) + "\u202f%")),
       ],
@@ -150,6 +151,8 @@
     state.shown = 0;
     more();
     $("count").textContent = `${state.rows.length} of ${ranked.length} rows`;
+    $("incomplete").hidden = !t.incomplete.length;
+    $("incomplete").querySelector("ul").innerHTML = t.incomplete.map((line) => `<li>${esc(line)}</li>`).join("");
     const chosen = all.filter((row) => row.kind === "oracle"), box = $("oracle");
     box.hidden = !chosen.length;
     if (chosen.length) {
@@ -163,8 +166,8 @@
   const sheet = (row) => {
     const t = state.table, tied = row.ties.map((place) => esc(t.list[place].name)).join(", ") +
       (row.tied > row.ties.length ? ` and ${row.tied - row.ties.length} more` : "");
-    const runs = row.runs.map(([seed, link, recipe]) =>
-      `seed ${seed}: <a href="${esc(link)}/record.json">${recipe ? "record" : "record and recipe"}</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
+    const runs = row.runs.map(([seed, link, recipe, fold]) =>
+      `seed ${seed}${fold ? ", " + esc(fold) : ""}: <a href="${esc(link)}/record.json">${recipe ? "record" : "record and recipe"}</a>` + (recipe ? `, <a href="${esc(link)}/recipe.toml">recipe</a>` : "")).join(" · ");
     const facts = [["Runs", runs], ["Cannot be told from", tied], ["To know", row.marks.map(esc).join("<br>")],
       ["First weights", esc(row.weights)], ["Device", esc(row.device)]].filter(([, text]) => text);
     const matrices = row.matrices.map((m, i) => {
