@@ -7,10 +7,16 @@ from pathlib import Path
 
 from ferbench.evaluation.protocol import Protocol, digest, names, read
 from ferbench.evaluation.protocol_page import index, page
+from ferbench.leaderboard.aliases import called
+from ferbench.leaderboard.aliases import read as read_aliases
+from ferbench.leaderboard.answers import remembering
 from ferbench.leaderboard.audit import audit
+from ferbench.leaderboard.board import Table, collect, tables
 from ferbench.leaderboard.readme import readme
+from ferbench.plugins import load
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "leaderboard" / "results"
 
 
 def pages() -> dict[str, str]:
@@ -21,8 +27,21 @@ def pages() -> dict[str, str]:
         "docs/protocols/README.md": index(list(protocols.values())),
         "docs/protocols/schema.json": schema,
         **{f"docs/protocols/{name}.md": page(protocol, digest(name)) for name, protocol in protocols.items()},
-        "leaderboard/README.md": readme(audit()),
+        "leaderboard/README.md": readme(audit(), measured()),
     }
+
+
+def measured() -> list[Table]:
+    """Tables of the bundles that are handed in. Raises ValueError for one that is refused."""
+    if not RESULTS.is_dir():
+        return []
+    entries, refused = collect(RESULTS)
+    aliases = read_aliases(recipe.path for recipe in load(("recipes",)).recipes.values())
+    with remembering() as answers:
+        made, apart = tables(list(called(entries, aliases)), [read(name) for name in names()], audit().published, answers)
+    if refused or apart:
+        raise ValueError("; ".join((*refused, *apart)))
+    return made
 
 
 if __name__ == "__main__":

@@ -13,27 +13,31 @@ def markdown(tables: Sequence[Table], refused: Sequence[str]) -> str:
     parts = ["# Board", "Rows of one rank, and those named as ties, cannot be told apart: paired bootstrap over images and seeds, Holm's "
              "correction.\nPrinted means are their papers' own: other code, and often other images."]  # fmt: skip
     for table in tables:
-        drawn = ": drawn faces" if table.kind == "synthetic" else ""
-        parts += [f"## {table.protocol.name}, learnt from {' + '.join(table.arm.sources)}{drawn}"]
-        parts += [_measured(table)] if table.rows else ["Nothing measured yet."]
-        notes = [f"{row.name}: {mark}" for row in table.rows for mark in row.marks]
-        parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
-        if table.incomplete:
-            parts += ["Folds are missing, so that these are not ranked:", "\n".join(f"- {one.line}" for one in table.incomplete)]
-        if table.chosen:
-            lines = [[row.name, number(row.score.value, table.metric), *_of(table, row.targets)] for row in table.chosen]
-            parts += [
-                "Chosen on the target, never ranked:",
-                _pipes(["method", f"mean {table.metric}", *table.arm.targets], lines),
-            ]
-        if table.printed:
-            lines = [
-                [row.name, row.mean, *(row.targets.get(target, "–") for target in table.arm.targets)] for row in table.printed
-            ]
-            parts.append(_pipes([f"printed by {table.printed[0].paper}", "mean", *table.arm.targets], lines))
+        parts += section(table)
     if refused:
         parts += ["## Refused", "\n".join(f"- {line}" for line in refused)]
     return "\n\n".join(parts) + "\n"
+
+
+def section(table: Table) -> list[str]:
+    """An arm: what was measured, marks, what is not ranked, what was chosen on the target, and what papers print."""
+    drawn = ": drawn faces" if table.kind == "synthetic" else ""
+    parts = [f"## {table.protocol.name}, learnt from {' + '.join(table.arm.sources)}{drawn}"]
+    parts += [_measured(table)] if table.rows else ["Nothing measured yet."]
+    notes = [f"{row.name}: {mark}" for row in table.rows for mark in row.marks]
+    parts += ["\n".join(f"- {note}" for note in notes)] if notes else []
+    if table.incomplete:
+        parts += ["Folds are missing, so that these are not ranked:", "\n".join(f"- {one.line}" for one in table.incomplete)]
+    if table.chosen:
+        lines = [[row.name, number(row.score.value, table.metric), *_of(table, row.targets)] for row in table.chosen]
+        parts += [
+            "Chosen on the target, never ranked:",
+            _pipes(["method", f"mean {table.metric}", *table.arm.targets], lines),
+        ]
+    if table.printed:
+        lines = [[row.name, row.mean, *(row.targets.get(target, "–") for target in table.arm.targets)] for row in table.printed]
+        parts.append(_pipes([f"printed by {table.printed[0].paper}", "mean", *table.arm.targets], lines))
+    return parts
 
 
 def _measured(table: Table) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ferbench.leaderboard.audit import Audit, shared_lines, size_lines, sum_line
+from ferbench.leaderboard.board import Table
+from ferbench.leaderboard.page import section
 
 
-def readme(found: Audit) -> str:
-    """Markdown."""
+def readme(found: Audit, measured: Sequence[Table]) -> str:
+    """Markdown. measured: tables of the bundles in ``results/``."""
     papers = [f"| `published/{one.file}` | {one.title} | {one.rows} | `{one.sha256[:16]}…` |" for one in found.published.papers]
     wrong = [one for one in found.unsound if one.level == "wrong"]
     parts = [
         "# Leaderboard",
-        "Made from the files by `tools/pages.py`; `ferbench leaderboard audit` prints the same. Measured results will stand in `results/`.",
+        "Made from the files by `tools/pages.py`. `ferbench leaderboard audit` and `ferbench leaderboard build --runs leaderboard/results` "
+        "print the same.",
+        *(part for table in measured if table.rows for part in section(table)),
         f"## Printed numbers\n\n`published/` holds {len(found.published.cells)} numbers as papers print them, with notes, misprints and "
         "all. They are never\npooled across papers: their test sets differ.",
         "\n".join(["| file | paper | numbers | sha256 |", "|---|---|---|---|", *papers]),
