@@ -6,16 +6,13 @@ uv run pytest tests/benchmarks/test_bench_baselines.py -n 0 --benchmark-enable -
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from fixtures_steps import DEVICE, DTYPE, Run, ratio, timed
 
 from ferbench.flow import Progress
-from ferbench.machine import multiplies_bf16
 from ferbench.method.component import Site
 from ferbench.method.compose import assemble
 from ferbench.plugins import load
@@ -25,11 +22,8 @@ from ferbench.train.rehearsal import copies_of, made_up
 from ferbench.train.step import Step
 from ferbench.train.workshop import without_weights
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-DTYPE = torch.bfloat16 if DEVICE.type == "cuda" or multiplies_bf16(DEVICE) else torch.float32
 SIDE, BATCH, ROUNDS = (224, 64, 25) if DEVICE.type == "cuda" else (112, 16, 15)
 GOALS = {"eac": 2.1, "mixstyle": 1.05, "scn": 1.1, "rul": 1.1}
-Run = Callable[[], float]
 
 
 def stage_of(name: str, *settings: str) -> Stage:
@@ -45,32 +39,14 @@ def runner(stage: Stage) -> Run:
     step = Step(method, stage, DEVICE, DTYPE)
     batch = made_up(method.site, BATCH, copies=copies_of(stage), device=DEVICE)
     method.start(batch.expression[:BATCH])
-
-    def run() -> float:
-        _wait()
-        began = time.perf_counter()
-        step(batch, Progress(50, 0, 0.5), 1.0)
-        _wait()
-        return time.perf_counter() - began
-
-    return run
-
-
-def _wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize(DEVICE)
+    return timed(step, batch, Progress(50, 0, 0.5))
 
 
 @pytest.mark.parametrize("name", GOALS)
 def test_a_step_against_erms(benchmark: Any, name: str) -> None:
     """Goals: EAC at most 2.1 (two pictures of a face), MixStyle 1.05 (it mixes in every step here, twice its share), SCN and RUL 1.1."""
     one, other = runner(stage_of(name, *(("disentangler.p=1.0",) if name == "mixstyle" else ()))), runner(stage_of("erm"))
-
-    def ratio() -> float:
-        found = [one() / other() for _ in range(ROUNDS + 2)]
-        return statistics.median(found[2:])
-
-    found = benchmark.pedantic(ratio, rounds=1)
+    found = benchmark.pedantic(ratio, args=(one, other, ROUNDS, 2), rounds=1)
     benchmark.extra_info.update(ratio=found, goal=GOALS[name])
     about = f"ResNet-18 {SIDE} px batch {BATCH}, {DTYPE}, {DEVICE.type}"
     print(f"\n{name}'s step : ERM's: {found:.3f} (goal: at most {GOALS[name]}; {about})")

@@ -7,18 +7,16 @@ uv run pytest tests/benchmarks/test_bench_masked.py -n 0 --benchmark-enable -s
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from fixtures_steps import DEVICE, DTYPE, Run, ratio, timed
 
 from ferbench.flow import Progress
-from ferbench.machine import multiplies_bf16
 from ferbench.method.component import Site
 from ferbench.method.compose import assemble
 from ferbench.plugins import load
@@ -29,10 +27,7 @@ from ferbench.train.rehearsal import made_up
 from ferbench.train.step import Step
 from ferbench.train.workshop import without_weights
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-DTYPE = torch.bfloat16 if DEVICE.type == "cuda" or multiplies_bf16(DEVICE) else torch.float32
-BATCH, ROUNDS = (128, 15) if DEVICE.type == "cuda" else (4, 3)
-Run = Callable[[], float]
+BATCH, ROUNDS = (128, 15) if DEVICE.type == "cuda" else (32, 3)
 
 
 def stage_of(method: str, stage: str, *settings: str, variant: str | None = None) -> Stage:
@@ -50,30 +45,11 @@ def runner(stage: Stage) -> Run:
     for module in freeze(method, stage.frozen).values():
         module.eval()
     step, batch = Step(method, stage, DEVICE, DTYPE), made_up(method.site, BATCH, ("parsing",), device=DEVICE)
-
-    def run() -> float:
-        _wait()
-        began = time.perf_counter()
-        step(batch, Progress(0, 0, 0.5), 1.0)
-        _wait()
-        return time.perf_counter() - began
-
-    return run
-
-
-def _wait() -> None:
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize(DEVICE)
-
-
-def ratio(one: Run, other: Run) -> float:
-    """Median over rounds of one's time over the other's, side by side; the first round warms up."""
-    found = [one() / other() for _ in range(ROUNDS + 1)]
-    return statistics.median(found[1:])
+    return timed(step, batch, Progress(0, 0, 0.5))
 
 
 def measured(benchmark: Any, name: str, one: Stage, other: Stage, goal: float) -> None:
-    found = benchmark.pedantic(ratio, args=(runner(one), runner(other)), rounds=1)
+    found = benchmark.pedantic(ratio, args=(runner(one), runner(other), ROUNDS), rounds=1)
     benchmark.extra_info.update(ratio=found, goal=goal)
     print(f"\n{name}: {found:.3f} (goal: at most {goal}; batch {BATCH}, {DTYPE}, {DEVICE.type})")
 
