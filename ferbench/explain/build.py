@@ -149,8 +149,9 @@ def _told(
 ) -> Iterator[Section]:
     """The sections that there are grids for, each with what it shows in words."""
     if cams:
+        traced = "predicted class" if last else "class that this stage by itself predicts"
         about = (
-            "Grad-CAM of the predicted class behind the blocks of the backbone, the first block first. Red places speak for the class, "
+            f"Grad-CAM of the {traced} behind the blocks of the backbone, the first block first. Red places speak for the class, "
             "blue ones do not; each map runs from zero to its own greatest value."
         )
         name, whose = ("grad-cam", "") if last else (f"grad-cam-{slug(order)}", f": {order.label}")
