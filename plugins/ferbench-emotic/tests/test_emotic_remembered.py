@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ferbench_emotic.crops import collage
 
-from ferbench import LABEL_SPACES, AssemblyRefused, Site
+from ferbench import LABEL_SPACES, AssemblyRefused, Inputs, Site
 from ferbench.data.loader import Faces, Loader
+from ferbench.explain.columns import cam_columns
+from ferbench.explain.look import as_pictures, look
 from ferbench.method.compose import Method, assemble
 from ferbench.plugins import load
 from ferbench.recipe import Recipe, resolve
@@ -105,3 +108,14 @@ def test_fusion_without_both_encoders_is_refused() -> None:
     site = Site(LABEL_SPACES["basic7"], SIDE, teachers={"face": (teachers["face"],)})
     with pytest.raises(AssemblyRefused, match="asks one teacher 'parts', and there are 0"):
         assemble(found.deployed, site, load())
+
+
+def test_a_look_at_the_second_view_shows_its_collage_and_where_that_speaks_for_a_class() -> None:
+    _, teachers, fusion = methods()
+    images = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    face, parts = (look(teachers[name], Inputs(images), cams=True) for name in ("face", "parts"))
+    assert face.seen is face.pictures and not np.array_equal(parts.seen, parts.pictures)
+    assert np.array_equal(parts.seen, as_pictures(collage(images, "eye+mouth"), teachers["parts"]))
+    titles = [title for title, _ in cam_columns([parts])[0]]
+    assert titles == ["seen", "block 1"] and [title for title, _ in cam_columns([face])[0]] == ["block 1"]
+    assert not fusion.backbone.taps  # so that a page traces the classes of the stages that it asks
