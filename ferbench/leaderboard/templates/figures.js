@@ -45,7 +45,8 @@
 
   // Which table
   const show = (id) => {
-    const t = (state.table = tables.find((one) => one.id === id) || tables[0]);
+    const measured = (one) => one.rows.kind.includes("measured"); // what was measured is what one comes for
+    const t = (state.table = tables.find((one) => one.id === id) || tables.find(measured) || tables[0]);
     state.down = !t.lower;
     state.key = "value";
     rowsOf(t);
