@@ -65,6 +65,8 @@ def _wave(of: Draws, angle: str, time: Floats) -> Floats:
 
 def shaken(each: Draws, shake: float) -> dict[str, Floats]:
     """What an unsteady hand does to each of B frames by itself, [B] each: as ``SHAKE``, and blur in [0, 1]."""
+    if not shake:
+        return dict.fromkeys((*SHAKE, "blur"), np.zeros(len(each)))
     found = {name: each.bell(f"shake.{name}", spread * shake) for name, spread in SHAKE.items()}
     smeared = each.chance("shake.smear", min(shake / 3.0, 1.0)) * each.unit("shake.blur")
     return {**found, "blur": smeared}
