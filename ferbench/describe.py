@@ -29,12 +29,13 @@ def describe(plan: Plan, registry: Registry) -> dict[str, Any]:
     for job, order in zip(plan.jobs, shop.orders, strict=True):
         stage = job.stage
         method = shop.rehearsal_method(order)
-        shown = rehearse(method, stage, views_of(order.offers))
-        macs = multiply_adds(method, views_of(order.offers))
+        views = views_of(order.offers)
+        shown = rehearse(method, stage, views)
+        macs = multiply_adds(method, views)
         split = training_split(plan, stage)
         images = sum(f.images("train", plan.labels if stage.data == "source.train" else None) for f in job.data)
         steps = stage.epochs * max(images // stage.batch, 1)
-        seconds = steps * seconds_per_step(method, stage, machine.device, machine.dtype)
+        seconds = steps * seconds_per_step(method, stage, views, machine.device, machine.dtype)
         where = f"stage.{stage.name}"
         stages.append(
             {

@@ -148,11 +148,13 @@ def latency(forward: Callable[[Inputs], object], site: Site, device: torch.devic
     return median(found[2:])
 
 
-def seconds_per_step(method: Method, stage: Stage, device: torch.device, dtype: torch.dtype, steps: int = 2) -> float:
+def seconds_per_step(
+    method: Method, stage: Stage, views: tuple[str, ...], device: torch.device, dtype: torch.dtype, steps: int = 2
+) -> float:
     """Measured on this machine with made-up data of the recipe's batch size; changes the method's weights."""
     method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     step = Step(method, stage, device, dtype)
-    batch = made_up(method.site, stage.batch, copies=copies_of(stage), device=device)
+    batch = made_up(method.site, stage.batch, views, copies=copies_of(stage), device=device)
     progress = Progress(0, 0, 0.0)
     step(batch, progress, 0.0)
     if device.type == "cuda":

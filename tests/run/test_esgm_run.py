@@ -39,6 +39,12 @@ def test_esgm_trains_its_three_stages_and_is_scored(home: Path, folder: Path, tm
     assert code == 2 and "not of backbone vit" in printed, printed
 
 
+def test_a_dry_run_times_stages_that_need_parsing_maps(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
+    code, printed = call("run", "--method", "esgm", "--preset", "quick", "--source", f"folder:{folder}", *FACES, *SMALL, "--dry-run",
+                         "--out", str(tmp_path / "o"))  # fmt: skip
+    assert code == 0 and "no image was read" in printed, printed
+
+
 def test_the_masking_table_runs_three_rows_from_the_command_line(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
     code, printed = call("ablate", "esgm", "--table", "masking", "--preset", "quick", "--source", f"folder:{folder}", *FACES,
                          *SMALL, "--dry-run", "--out", str(tmp_path / "o"))  # fmt: skip
