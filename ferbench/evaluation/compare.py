@@ -2,19 +2,21 @@
 
 Methods are scored on the same images, so that what makes an image hard drops out of the difference. A difference d of two means
 over targets and seeds varies as its resamples do, images drawn once for both, and by what the seeds of each add: the half-widths
-add in quadrature (:mod:`ferbench.evaluation.repeats`), and p is the level at which the interval just reaches zero. Of all pairs in a
-table, Holm's correction keeps the chance of one false separation below the level.
+add in quadrature (:mod:`ferbench.evaluation.repeats`), and p is the level at which the interval just reaches zero. What a few seeds
+add is told by all rows of the table together (:mod:`ferbench.evaluation.lending`). Of all pairs in a table, Holm's correction keeps the
+chance of one false separation below the level.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ferbench.errors import DataError
+from ferbench.evaluation.lending import lend
 from ferbench.evaluation.metrics import Floats, Predictions, Score
 from ferbench.evaluation.repeats import LOWER_IS_BETTER, Drawn, Spread, Targets, draw, p_values, same_samples, scored
 from ferbench.evaluation.statistics import LEVEL
@@ -81,9 +83,14 @@ def ranking(drawn: Mapping[str, Drawn], metric: str, level: float = LEVEL) -> Ra
     """:func:`rank` of methods that were drawn together."""
     rows = standings(drawn, metric, level)
     names = [row.name for row in rows]
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    raw = [_difference(a, drawn[a], b, drawn[b], level) for a, b in pairs]
-    differences = [replace(one, corrected=p) for one, p in zip(raw, holm([one.p for one in raw]), strict=True)]
+    pairs = _Pairs([drawn[name] for name in names])
+    ps, half = pairs.p(), [spread.half((1 - level) / 2) for spread in pairs.spreads()]
+    differences = [
+        Difference(names[i], names[j], value, value - wide, value + wide, p, corrected)
+        for i, j, value, wide, p, corrected in zip(
+            pairs.i.tolist(), pairs.j.tolist(), pairs.values.tolist(), half, ps.tolist(), holm(ps), strict=True
+        )
+    ]
     return Ranking(metric, rows, tuple(differences))
 
 
@@ -106,27 +113,33 @@ def standings(drawn: Mapping[str, Drawn], metric: str, level: float = LEVEL) -> 
 
 def _apart(drawn: Sequence[Drawn], level: float) -> NDArray[np.bool_]:
     """[n, n] whether a method and one behind it differ beyond chance, after Holm's correction over all pairs."""
-    n = len(drawn)
-    found = np.zeros((n, n), np.bool_)
-    if n < 2:
-        return found
-    i, j = np.triu_indices(n, 1)
-    covariance = np.cov(np.stack([one.means for one in drawn]))
-    own = np.diag(covariance)
-    images = np.maximum(own[i] + own[j] - 2 * covariance[i, j], 0.0)
-    values = np.array([one.value for one in drawn])
-    seeds = np.array([one.seed_part for one in drawn]), np.array([len(one.values) for one in drawn])
-    p = p_values(values[i] - values[j], images, [(seeds[0][side], seeds[1][side]) for side in (i, j)])
-    found[i, j] = np.array(holm(p)) < 1 - level
+    found = np.zeros((len(drawn), len(drawn)), np.bool_)
+    pairs = _Pairs(drawn)
+    found[pairs.i, pairs.j] = np.array(holm(pairs.p())) < 1 - level
     return found
 
 
-def _difference(first: str, ours: Drawn, second: str, theirs: Drawn, level: float) -> Difference:
-    value = ours.value - theirs.value
-    seeds = tuple((one.seed_part, len(one.values)) for one in (ours, theirs))
-    found = Spread(float((ours.means - theirs.means).var(ddof=1)), seeds)
-    half, p = found.half((1 - level) / 2), found.p(value)
-    return Difference(first, second, value, value - half, value + half, p, p)
+class _Pairs:
+    """All pairs [m] of rows, i before j. values: their differences. images: the variance of those because of the images alone."""
+
+    def __init__(self, rows: Sequence[Drawn]) -> None:
+        self.i, self.j = np.triu_indices(len(rows), 1)
+        self.lent = lend(rows)
+        covariance = np.atleast_2d(np.cov(np.stack([row.means for row in rows]))) if rows else np.zeros((0, 0))
+        own = np.diag(covariance) - self.lent.noise
+        self.images = np.maximum(own[self.i] + own[self.j] - 2 * covariance[self.i, self.j], 0.0)
+        values = np.array([row.value for row in rows])
+        self.values = values[self.i] - values[self.j]
+
+    def p(self) -> Floats:
+        """[m] two-sided, uncorrected."""
+        sides = [(self.lent.parts[side], self.lent.degrees[side]) for side in (self.i, self.j)]
+        return p_values(self.values, self.images, sides)
+
+    def spreads(self) -> Iterator[Spread]:
+        seeds = list(zip(self.lent.parts.tolist(), self.lent.degrees.tolist(), strict=True))
+        for i, j, images in zip(self.i, self.j, self.images.tolist(), strict=True):
+            yield Spread(images, (seeds[i], seeds[j]))
 
 
 def holm(ps: Sequence[float] | Floats) -> list[float]:

@@ -39,6 +39,9 @@ _RANGES = {"brier": (0.0, 2.0), "nll": (0.0, np.inf), "rmse": (0.0, np.inf), "cc
 BY_CLASS = frozenset({"accuracy", "uar", "macro_f1"})
 """What needs no probabilities: the predicted classes tell it."""
 
+SeedPart = tuple[float, int]
+"""What seeds add to the variance of a method's mean, and with how many degrees of freedom that is known."""
+
 Targets = Sequence[Sequence[Answers]]
 """A method's runs: per target, per seed. The seeds are the same for every target. A metric that is none of BY_CLASS needs Predictions."""
 
@@ -60,36 +63,45 @@ class Drawn:
         found: Floats = self.drawn.mean(axis=1)
         return found
 
+    @property
+    def between(self) -> float:
+        """Variance between seeds, two of them or more; ddof = 1."""
+        return float(self.values.var(ddof=1))
+
     @cached_property
-    def seed_part(self) -> float:
-        """excess / S of the formula above: what seeds add to the variance of the mean. 0 for one seed."""
+    def noise(self) -> float:
+        """The part of it that images alone explain: each of the seeds, two or more, errs on other ones."""
         seeds = len(self.values)
-        if seeds == 1:
-            return 0.0
         covariance = np.cov(self.drawn, rowvar=False)
         own = float(np.trace(covariance)) / seeds
         common = (float(covariance.sum()) - own * seeds) / (seeds * (seeds - 1))
-        return max(0.0, float(self.values.var(ddof=1)) - (own - common)) / seeds
+        return own - common
+
+    @property
+    def seed_part(self) -> SeedPart:
+        """excess / S of the formula above. (0, 0) for one seed."""
+        seeds = len(self.values)
+        return (max(0.0, self.between - self.noise) / seeds, seeds - 1) if seeds > 1 else (0.0, 0)
 
 
 @dataclass(frozen=True)
 class Spread:
     """How a mean over seeds, or a difference of two, varies. images: variance because of the images. seeds: per method what its
-    seeds add to the variance, and their number."""
+    seeds add."""
 
     images: float
-    seeds: tuple[tuple[float, int], ...]
+    seeds: tuple[SeedPart, ...]
 
     def half(self, tail: float) -> float:
         """Half the interval that leaves ``tail`` on either side."""
         from scipy.special import ndtri, stdtrit
 
-        squares = [part * float(stdtrit(count - 1, tail)) ** 2 for part, count in self.seeds if part > 0]
+        squares = [part * float(stdtrit(degrees, tail)) ** 2 for part, degrees in self.seeds if part > 0]
         return float(np.sqrt(self.images * float(ndtri(tail)) ** 2 + sum(squares)))
 
     def p(self, value: float) -> float:
         """Two-sided p of a value that is 0 in truth: twice the tail whose interval just reaches it."""
-        parts = [(np.array([part]), np.array([count])) for part, count in self.seeds]
+        parts = [(np.array([part]), np.array([degrees])) for part, degrees in self.seeds]
         return float(p_values(np.array([value]), np.array([self.images]), parts)[0])
 
 
@@ -97,7 +109,7 @@ _TAILS = np.linspace(-140.0, np.log10(0.5), 1 << 15)  # log10; below, p is no lo
 
 
 def p_values(values: Floats, images: Floats, seeds: Sequence[tuple[Floats, Counts]]) -> Floats:
-    """:meth:`Spread.p` of many values [m] at once: images [m], and per method what its seeds add [m] and their number [m].
+    """:meth:`Spread.p` of many values [m] at once: images [m], and per method what its seeds add [m] and the degrees of freedom [m].
 
     The squared half-width is looked up in tables of z² and t² over the logarithm of the tail, by bisection, and the tail between
     four of their points by Lagrange's polynomial: 10⁻⁶ of the value.
@@ -105,9 +117,9 @@ def p_values(values: Floats, images: Floats, seeds: Sequence[tuple[Floats, Count
     from scipy.special import ndtr
 
     seeded = np.any([part > 0 for part, _ in seeds], axis=0) if seeds else np.zeros(len(values), bool)
-    degrees = sorted({int(count) - 1 for part, counts in seeds for count in np.unique(counts[part > 0])})
+    degrees = sorted({int(one) for part, many in seeds for one in np.unique(many[part > 0])})
     tables = np.stack([_squares(0), *(_squares(one) for one in degrees)])
-    rows = [np.where(part > 0, 1 + np.searchsorted(degrees, counts - 1), 0) for part, counts in seeds]
+    rows = [np.where(part > 0, 1 + np.searchsorted(degrees, many), 0) for part, many in seeds]
 
     def squares(place: NDArray[np.int64]) -> Floats:
         found: Floats = images[:, None] * tables[0][place]
@@ -163,7 +175,7 @@ def scored(method: Drawn, metric: str, level: float = LEVEL) -> Score:
             f"{metric} is not defined on these samples", next="See the coverage, and whether the target has such labels"
         )
     images = float(method.means.var(ddof=1))
-    half = Spread(images, ((method.seed_part, len(method.values)),)).half((1 - level) / 2)
+    half = Spread(images, (method.seed_part,)).half((1 - level) / 2)
     if images > 0:
         low, high = interval(method.means, level)
         stretch = half / Spread(images, ()).half((1 - level) / 2)

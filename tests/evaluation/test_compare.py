@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from ferbench.errors import DataError
-from ferbench.evaluation.compare import Ranking, holm, mcnemar, rank, ranking
+from ferbench.evaluation.compare import Ranking, holm, mcnemar, rank, standings
 from ferbench.evaluation.friedman import friedman
+from ferbench.evaluation.lending import lend
 from ferbench.evaluation.metrics import Predictions
 from ferbench.evaluation.repeats import Drawn, Spread
 
@@ -123,18 +124,83 @@ def test_methods_on_other_targets_are_refused() -> None:
         rank({"a": one, "b": two}, "accuracy", 0)
 
 
-@pytest.mark.parametrize(("seeds", "between", "trials"), [(1, 0.0, 600), (3, 0.5, 300)])
-def test_of_tables_of_equal_methods_at_most_one_in_twenty_separates_any(seeds: int, between: float, trials: int) -> None:
-    """Four methods; normal errors: an image's share, common to all (variance 1), each run's own of it (0.5), each seed's."""
-    rng, separated = np.random.default_rng(7), 0
-    for _ in range(trials):
-        image, resampled = rng.normal(0, 1), rng.normal(0, 1, (200, 1))
-        drawn = {}
-        for name in "abcd":
-            values = 50 + image + rng.normal(0, np.sqrt(0.5), seeds) + rng.normal(0, np.sqrt(between), seeds)
-            drawn[name] = Drawn(values, values + resampled + rng.normal(0, np.sqrt(0.5), (200, seeds)))
-        separated += any(row.rank > 1 for row in ranking(drawn, "nll").rows)
-    assert separated / trials <= 0.05
+def drawn_rows(
+    rng: np.random.Generator, seeds: list[int], between: np.ndarray, shifts: np.ndarray | float = 0.0
+) -> dict[str, Drawn]:
+    """A row per entry of ``seeds``. Normal errors: an image's share, common to all (variance 1), each run's own of it (0.5), each seed's
+    (between [rows])."""
+    image, resampled, rows = rng.normal(0, 1), rng.normal(0, 1, (200, 1)), {}
+    for row, (count, variance, shift) in enumerate(zip(seeds, between, np.broadcast_to(shifts, len(seeds)), strict=True)):
+        values = 50 + shift + image + rng.normal(0, np.sqrt(0.5), count) + rng.normal(0, np.sqrt(variance), count)
+        rows[f"m{row:02}"] = Drawn(values, values + resampled + rng.normal(0, np.sqrt(0.5), (200, count)))
+    return rows
+
+
+ALIKE, UNLIKE = np.full(16, 3.0), np.where(np.arange(16) % 4 == 3, 6.0, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "between", "trials"),
+    [
+        ([1] * 4, ALIKE[:4] * 0, 600), ([3] * 4, ALIKE[:4] / 6, 300), ([2, 2], ALIKE[:2], 300), ([3] * 16, ALIKE, 100),
+        ([3] * 16, UNLIKE, 100), ([1, 3] * 8, ALIKE, 100),
+    ],
+)  # fmt: skip
+def test_of_tables_of_equal_methods_at_most_one_in_twenty_separates_any(
+    seeds: list[int], between: np.ndarray, trials: int
+) -> None:
+    rng = np.random.default_rng(7)
+    tables = [standings(drawn_rows(rng, seeds, between[: len(seeds)]), "accuracy") for _ in range(trials)]
+    assert sum(any(row.rank > 1 for row in table) for table in tables) / trials <= 0.05
+
+
+def test_sixteen_rows_of_three_seeds_can_be_told_apart_and_a_row_of_one_seed_not_more_easily() -> None:
+    """Two points apart, where seeds vary by a point: nothing but what rows lend each other tells more than the first from the last."""
+    many, fewer = (
+        standings(drawn_rows(np.random.default_rng(5), seeds, ALIKE / 3, np.arange(16) * 2.0), "accuracy")
+        for seeds in ([3] * 16, [3] * 8 + [1] * 8)
+    )
+    assert many[-1].rank > 9 and sum(len(row.ties) for row in many) / 2 < 50
+    ties = {row.name: len(row.ties) for row in fewer}
+    assert sum(ties[f"m{row:02}"] for row in range(8, 16)) > sum(ties[f"m{row:02}"] for row in range(8))
+
+
+def test_rows_lend_what_they_know_as_the_formula_says() -> None:
+    values = [50.0, 50.1, 50.3], [40.0, 50.0, 60.0, 55.0], [50.0, 53.0], [50.0], [49.0, 49.0, 49.0]
+    rng = np.random.default_rng(3)
+    rows = [Drawn(np.array(some), some + rng.normal(0, 0.7, (200, len(some)))) for some in values]
+    found, several = lend(rows), [row for row in rows if len(row.values) > 1]
+    variances, degrees = [np.var(row.values, ddof=1) for row in several], [len(row.values) - 1 for row in several]
+    logs = [
+        np.log(max(v, 1e-5 * np.median(variances))) - special.digamma(d / 2) + np.log(d / 2)
+        for v, d in zip(variances, degrees, strict=True)
+    ]
+    wanted = np.var(logs, ddof=1) - np.mean([special.polygamma(1, d / 2) for d in degrees])
+    grid = np.exp(np.linspace(-5, 10, 200_001))  # trigamma upside down, by looking it up
+    prior = 2 * grid[np.argmin(np.abs(special.polygamma(1, grid) - wanted))] if wanted > 0 else np.inf
+    common = np.exp(np.mean(logs) + special.digamma(prior / 2) - np.log(prior / 2))
+    assert 0 < prior < sum(degrees), "this draw is of rows that differ"
+    for place, row in enumerate(rows):
+        own, count = (np.var(row.values, ddof=1) if len(row.values) > 1 else 0.0), len(row.values)
+        part = max(own, (prior * common + (count - 1) * own) / (prior + count - 1)) / count
+        assert found.parts[place] == pytest.approx(part, rel=1e-3)
+        assert found.degrees[place] == (int(min(count - 1 + prior, sum(degrees))) if count > 1 else max(1, int(prior / 2)))
+    assert found.noise[3] == pytest.approx(np.mean([row.noise for row in several]))
+
+
+def test_variances_that_are_drawn_from_a_prior_give_it_back() -> None:
+    rng = np.random.default_rng(11)
+    true = 4.0 * 6 / rng.chisquare(6, 3000)  # s0² = 4, d0 = 6
+    values = 50 + rng.normal(0, 1, (3000, 3)) * np.sqrt(true)[:, None]
+    found = lend([Drawn(three, np.zeros((2, 3))) for three in values] + [Drawn(np.array([50.0]), np.zeros((2, 1)))])
+    assert found.parts[-1] == pytest.approx(4.0, rel=0.1) and found.degrees[0] in (7, 8) and found.degrees[-1] in (2, 3)
+
+
+def test_seeds_that_agree_and_tables_without_seeds_lend_nothing() -> None:
+    same = [Drawn(np.full(3, 50.0), np.zeros((2, 3))), Drawn(np.full(3, 60.0), np.zeros((2, 3)))]
+    assert (lend(same).parts == 0).all()
+    alone = lend([Drawn(np.array([50.0]), np.zeros((2, 1)))] * 2)
+    assert (alone.parts == 0).all() and (alone.degrees == 0).all()
 
 
 def test_two_equal_tables_of_images_are_seldom_separated() -> None:
