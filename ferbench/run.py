@@ -53,7 +53,7 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
     began = time.monotonic()
     prepared = all(facts.ready for facts in plan.datasets().values())
     if not prepared:
-        _rehearse(plan, registry, machine)  # refuse what cannot work before any face is drawn or decoded
+        _rehearse(plan, registry, machine, draft_orders(plan))  # refuse what cannot work before any face is drawn or decoded
     sets = open_sets(plan, registry, reporter)
     orders = make_orders(plan, registry, sets, machine)
     uses = data_uses(plan, sets)
@@ -64,7 +64,7 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
         if done.run_id == run_id:
             return Outcome(folder.path, done, True)
     if prepared:
-        _rehearse(plan, registry, machine)
+        _rehearse(plan, registry, machine, orders)
     with _alone(folder, machine, reporter):
         machine.wait_for_all()
         if folder.record.is_file() and (done := rec.read_record(folder.record)).run_id == run_id:
@@ -91,12 +91,16 @@ def execute(plan: Plan, registry: Registry, reporter: Reporter) -> Outcome:
     return Outcome(folder.path, record, False)
 
 
-def _rehearse(plan: Plan, registry: Registry, machine: Machine) -> None:
-    """Assemble every stage and try its losses on made-up numbers, so that what cannot work is refused before data loads."""
-    shop = Workshop(draft_orders(plan), plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
+def _rehearse(plan: Plan, registry: Registry, machine: Machine, orders: tuple[Order, ...]) -> None:
+    """Assemble every stage and try its losses on made-up numbers, so that what cannot work is refused before data loads; with the first
+    weights of what is still to be trained, so that none is missed after hours."""
+    shop = Workshop(orders, plan.labels, registry, ArtifactStore(artifact_home()), machine.device, machine.dtype)
     for order in shop.orders:
         check(order.stage.view)
         rehearse(shop.rehearsal_method(order), order.stage, views_of(order.offers))
+    for order in shop.orders:
+        if shop.store.find(order.key) is None:
+            shop.try_weights(order)
 
 
 def views_of(offers: frozenset[str]) -> tuple[str, ...]:

@@ -121,10 +121,22 @@ def test_a_branch_is_pinned_to_its_revision_with_sha256_and_licence(hub: Any, cl
     assert client.pins()["hf:me/pinned@main"] == pin
 
 
+def test_weights_without_a_licence_are_refused_before_a_byte_of_them_comes_and_who_has_leave_says_so(
+    hub: Any, client: Client
+) -> None:
+    hub.commit("me/nobodys", {"model.safetensors": NET})
+    said = client.refusal("hf:me/nobodys")
+    assert "its card names no licence" in said and "?licence=WORDS" in said
+    assert not hub.asked("GET", "nobodys/resolve")
+    got = client.fetch("hf:me/nobodys?licence=by letter of 2026-11-01")
+    assert (got["licence"], got["sha256"]) == ("by letter of 2026-11-01", hub_server.sha256(NET))
+    assert "its card names no licence" in client.refusal("hf:me/nobodys"), "leave is for who says it"
+
+
 def test_when_main_moves_the_reference_still_reads_its_pinned_bytes_and_asks_nobody(hub: Any, client: Client) -> None:
-    hub.commit("me/moves", {"model.safetensors": NET})
+    hub.commit("me/moves", {"model.safetensors": NET, "README.md": CARD})
     first = client.fetch("hf:me/moves")
-    moved = hub.commit("me/moves", {"model.safetensors": OTHER})
+    moved = hub.commit("me/moves", {"model.safetensors": OTHER, "README.md": CARD})
     hub.requests.clear()
     assert client.fetch("hf:me/moves") == first
     assert hub.requests == []
@@ -133,11 +145,11 @@ def test_when_main_moves_the_reference_still_reads_its_pinned_bytes_and_asks_nob
 
 def test_a_pinned_reference_is_read_with_the_hub_gone_and_after_main_moved(tmp_path: Path) -> None:
     with hub_server.HubServer() as server:
-        server.commit("me/net", {"model.safetensors": NET})
+        server.commit("me/net", {"model.safetensors": NET, "README.md": CARD})
         online = Client(server.url, tmp_path)
         first = online.fetch("hf:me/net")
         online.close()
-        server.commit("me/net", {"model.safetensors": OTHER})
+        server.commit("me/net", {"model.safetensors": OTHER, "README.md": CARD})
     for env in ({}, {"HF_HUB_OFFLINE": "1"}):
         later = Client(server.url, tmp_path, **env)
         assert later.fetch("hf:me/net") == first
@@ -166,16 +178,16 @@ def test_offline_weights_that_never_came_say_what_to_do(client: Client) -> None:
     ],
 )
 def test_a_refusal_is_one_line_that_says_what_to_do(hub: Any, client: Client, reference: str, says: str) -> None:
-    hub.commit("me/open", {"model.safetensors": NET})
-    hub.commit("me/private", {"model.safetensors": NET}, private=True)
-    hub.commit("me/gated", {"model.safetensors": NET}, gated=True)
+    hub.commit("me/open", {"model.safetensors": NET, "README.md": CARD})
+    hub.commit("me/private", {"model.safetensors": NET, "README.md": CARD}, private=True)
+    hub.commit("me/gated", {"model.safetensors": NET, "README.md": CARD}, gated=True)
     hub.commit("me/pickled", {"pytorch_model.bin": b"\x80\x04", "net.py": b"import os"})
     hub.commit("me/several", {"a.safetensors": NET, "b.safetensors": NET})
     assert client.refusal(reference).startswith(f"{reference}: {says}")
 
 
 def test_a_token_opens_a_private_model(hub: Any, client: Client) -> None:
-    hub.commit("me/mine", {"model.safetensors": NET}, private=True)
+    hub.commit("me/mine", {"model.safetensors": NET, "README.md": CARD}, private=True)
     assert client.fetch("hf:me/mine", HF_TOKEN=hub.good_token)["sha256"] == hub_server.sha256(NET)
 
 
@@ -192,7 +204,7 @@ def test_a_fault_of_the_hub_is_one_line_and_the_next_try_works(
     hub: Any, client: Client, fault: dict[str, Any], says: str
 ) -> None:
     name = f"me/faulty-{abs(hash(says)) % 10**6}"
-    hub.commit(name, {"model.safetensors": NET})
+    hub.commit(name, {"model.safetensors": NET, "README.md": CARD})
     hub.fail(**{**fault, "path": fault["path"].replace("me/faulty", name)})
     assert client.refusal(f"hf:{name}").startswith(f"hf:{name}: {says}")
     assert f"hf:{name}@main" not in client.pins()
@@ -201,14 +213,14 @@ def test_a_fault_of_the_hub_is_one_line_and_the_next_try_works(
 
 
 def test_a_connection_cut_once_is_taken_up_where_it_broke(hub: Any, client: Client) -> None:
-    hub.commit("me/cut", {"model.safetensors": NET})
+    hub.commit("me/cut", {"model.safetensors": NET, "README.md": CARD})
     hub.fail("/me/cut/resolve", cut=1000, methods=("GET",), times=1)
     assert client.fetch("hf:me/cut")["sha256"] == hub_server.sha256(NET)
     assert len(hub.asked("GET", "/me/cut/resolve")) == 2
 
 
 def test_bytes_with_the_wrong_sha256_are_refused_removed_and_fetched_anew(hub: Any, client: Client) -> None:
-    hub.commit("me/swapped", {"model.safetensors": NET})
+    hub.commit("me/swapped", {"model.safetensors": NET, "README.md": CARD})
     hub.fail("/me/swapped/resolve", swap=True, methods=("GET",))
     told = client.refusal("hf:me/swapped")
     assert f"it should be {hub_server.sha256(NET)[:12]}" in told and "Run again" in told
@@ -218,7 +230,7 @@ def test_bytes_with_the_wrong_sha256_are_refused_removed_and_fetched_anew(hub: A
 
 
 def test_a_cached_file_that_was_changed_by_hand_is_noticed(hub: Any, client: Client) -> None:
-    hub.commit("me/tampered", {"model.safetensors": NET})
+    hub.commit("me/tampered", {"model.safetensors": NET, "README.md": CARD})
     path = Path(client.fetch("hf:me/tampered")["path"])
     path.resolve().write_bytes(OTHER)
     assert "it should be" in client.refusal("hf:me/tampered")
@@ -228,7 +240,9 @@ def test_a_cached_file_that_was_changed_by_hand_is_noticed(hub: Any, client: Cli
 def test_references_come_apart_as_written() -> None:
     assert str(parse("hf:me/net")) == "hf:me/net@main"
     got = parse("hf:me/net@v1.0/sub/model.safetensors")
-    assert (got.repo, got.revision, got.file) == ("me/net", "v1.0", "sub/model.safetensors")
+    assert (got.repo, got.revision, got.file, got.licence) == ("me/net", "v1.0", "sub/model.safetensors", "")
+    got = parse("hf:me/net@v1.0/a.safetensors?licence=CC BY 4.0, by letter")
+    assert (got.revision, got.file, got.licence) == ("v1.0", "a.safetensors", "CC BY 4.0, by letter")
     assert parse("hf:me/net@refs%2Fpr%2F1").revision == "refs/pr/1"
 
 

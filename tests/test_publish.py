@@ -136,7 +136,10 @@ def _pulled_and_evaluated(
 
 
 def test_a_published_backbone_starts_another_run_and_marks_what_it_had_seen(hub: HubServer, client: Client, run: Path) -> None:
-    publish(client, run, "me/start")
+    assert "grants no licence" in publish(client, run, "me/none")[2]
+    code, _, err = client("run", "--method", "erm", "--source", "synth-lab", "--preset", "quick", "--weights", "hf:me/none")
+    assert code == 2 and "its card names no licence" in err and "Preparing" not in err, "refused before a face is drawn"
+    assert "grants no licence" not in publish(client, run, "me/start", "--licence", "cc-by-nc-4.0")[2]
     record = json.loads((run / "record.json").read_text())
     source = draw_folder(client.root / "third", seed=3)
     words = ("run", "--method", "erm", "--source", f"folder:{source}", "--target", record["data"][0]["name"], "--preset", "quick")
@@ -146,6 +149,7 @@ def test_a_published_backbone_starts_another_run_and_marks_what_it_had_seen(hub:
     made = json.loads(out)
     (weights,) = made["weights"]
     assert weights["revision"] == hub.repos["me/start"].refs["main"] and weights["saw"] == [record["data"][0]["name"]]
+    assert weights["licence"] == "cc-by-nc-4.0"
     assert [one["target"] for one in made["contamination"]] == [record["data"][0]["name"]]
 
 

@@ -21,17 +21,21 @@ from ferbench.hub.client import ELSEWHERE, HEX40, MODEL, sha256_of, told
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_REFERENCE = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<file>[^@]+))?")
+_REFERENCE = re.compile(
+    r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.%-]+))?(?:/(?P<file>[^@?]+))?(?:\?licence=(?P<licence>.*))?"
+)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npz", ".tar")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """``hf:owner/name[@revision][/file]``, taken apart. revision: as written, "main" when nothing was."""
+    """``hf:owner/name[@revision][/file][?licence=WORDS]``, taken apart. revision: as written, "main" when nothing was. licence: under
+    which its user may use what its card grants nobody."""
 
     repo: str
     revision: str = "main"
     file: str | None = None
+    licence: str = ""
 
     def __str__(self) -> str:
         return f"hf:{self.repo}@{self.revision}" + (f"/{self.file}" if self.file else "")
@@ -82,12 +86,13 @@ def what_it_saw(name: str) -> tuple[str, ...]:
 
 
 def parse(reference: str) -> Reference:
-    """Take ``hf:owner/name[@revision][/file]`` apart. Raises WeightsError for another form, and for anything but safetensors."""
+    """Take a reference apart (:class:`Reference`). Raises WeightsError for another form, and for anything but safetensors."""
     found = _REFERENCE.fullmatch(reference)
     if found is None:
         raise WeightsError("not of the form hf:owner/name[@revision][/file.safetensors]", where=reference)
     refuse_unsafe(found["file"] or "model.safetensors", where=reference)
-    return Reference(found["repo"], (found["revision"] or "main").replace("%2F", "/").replace("%2f", "/"), found["file"])
+    revision = (found["revision"] or "main").replace("%2F", "/").replace("%2f", "/")
+    return Reference(found["repo"], revision, found["file"], (found["licence"] or "").strip())
 
 
 def refuse_unsafe(file: str, *, where: str) -> None:
@@ -104,16 +109,23 @@ def fetch(reference: str, *, offline: bool | None = None) -> Fetched:
     """The file behind a reference, downloaded once, pinned and checked. offline: None asks HF_HUB_OFFLINE.
 
     Raises WeightsError, one line that says what to do, when it is not there, not allowed, not safe, not reachable, or not the
-    bytes it should be.
+    bytes it should be, and when nobody says under which licence it may be used.
     """
     wanted, pin = pinned(reference, offline=offline)
+    licence = wanted.licence or pin.get("licence", "")
+    if not licence:
+        raise WeightsError(
+            "its card names no licence, so that nobody has said that it may be used",
+            where=reference,
+            next="Ask its owner; who has leave writes it behind: ?licence=WORDS, which the record keeps",
+        )
     offline = client.switched_off() if offline is None else offline
     with told(reference, MODEL):
         path = _download(wanted.repo, pin["file"], pin["revision"], offline)
     found = client.check(path, pin.get("sha256", ""), name=pin["file"], where=reference, kind=MODEL)
     client.pin(str(wanted), {**pin, "sha256": found})
     saw = tuple(json.loads(pin.get("saw", "[]")))
-    return Fetched(path, wanted.repo, pin["revision"], found, pin.get("licence", ""), saw)
+    return Fetched(path, wanted.repo, pin["revision"], found, licence, saw)
 
 
 def pinned(reference: str, *, offline: bool | None = None) -> tuple[Reference, dict[str, str]]:

@@ -13,8 +13,9 @@ TEMPLATE = Path(__file__).with_name("card.md.jinja")
 _METRICS = {"uar": ("recall", "UAR (macro recall)"), "accuracy": ("accuracy", "accuracy"), "macro_f1": ("f1", "macro F1")}
 
 
-def card(record: Record, repo: str) -> str:
-    """README.md, with ``model-index`` in its head. Oracle results stay out of the head: they are no result of this method."""
+def card(record: Record, repo: str, licence: str = "") -> str:
+    """README.md, with ``model-index`` in its head. licence: as the Hub names it; "" grants nobody anything. Oracle results stay out
+    of the head: they are no result of this method."""
     from huggingface_hub import EvalResult, ModelCardData
     from jinja2 import Environment, FileSystemLoader
 
@@ -29,7 +30,8 @@ def card(record: Record, repo: str) -> str:
         if name in one.metrics
     ]  # fmt: skip
     head = ModelCardData(
-        library_name="ferbench", pipeline_tag="image-classification", model_name=f"{record.method} ({record.run_id})",
+        license=licence or None, library_name="ferbench", pipeline_tag="image-classification",
+        model_name=f"{record.method} ({record.run_id})",
         eval_results=results, tags=["facial-expression-recognition", "ferbench", *(["synthetic-data"] if record.synthetic else [])],
         datasets=[use.name.removeprefix("hf:") for use in record.data if use.name.startswith("hf:")] or None,
     )  # fmt: skip
@@ -38,7 +40,7 @@ def card(record: Record, repo: str) -> str:
     )
     made = environment.get_template(TEMPLATE.name)
     return made.render(
-        head=head.to_yaml(), record=record, repo=repo, table=results_markdown(record), limits=list(_limits(record)),
+        head=head.to_yaml(), record=record, repo=repo, licence=licence, table=results_markdown(record), limits=list(_limits(record)),
         learnt=[use for use in record.data if use.role not in ("source-test", "target")],
     )  # fmt: skip
 

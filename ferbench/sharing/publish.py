@@ -34,7 +34,7 @@ class Package:
         return {name: len(part) if isinstance(part, bytes) else part.stat().st_size for name, part in self.parts.items()}
 
 
-def package(run: Path, repo: str, registry: Registry, benchmark: str = "") -> Package:
+def package(run: Path, repo: str, registry: Registry, benchmark: str = "", licence: str = "") -> Package:
     """Everything that ``publish`` sends. Raises VerificationFailed where the run does not hold, DataError where its weights are
     not on this machine."""
     folder = locate(run).path
@@ -45,7 +45,7 @@ def package(run: Path, repo: str, registry: Registry, benchmark: str = "") -> Pa
     small = {**parts, CONFIG: config_text(record, orders, store).encode()}
     hashes = {name: sha256(data).hexdigest() for name, data in small.items() if name != MANIFEST} | known
     told = {
-        "README.md": card(record, repo).encode(),
+        "README.md": card(record, repo, licence).encode(),
         ".eval_results/ferbench.yaml": eval_results(record, benchmark or f"{repo.partition('/')[0]}/{BENCHMARK}").encode(),
     }
     files = {name: store.file(key) for name, key in wanted.items()}

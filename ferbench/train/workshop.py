@@ -63,7 +63,16 @@ class Workshop:
 
     def rehearsal_method(self, order: Order) -> Method:
         """The same shapes without any weights: teachers are untrained stand-ins, nothing is downloaded."""
-        stage = without_weights(order.stage)
+        return self._with_stand_ins(order, without_weights(order.stage))
+
+    def try_weights(self, order: Order) -> None:
+        """Fetch and load what the job starts from, where no earlier stage gives it. Raises WeightsError where it is missing or does
+        not fit."""
+        stage = without_weights(order.stage, order.stage.load)
+        if stage != without_weights(stage):
+            self._with_stand_ins(order, stage)
+
+    def _with_stand_ins(self, order: Order, stage: Stage) -> Method:
         stand_ins = {
             name: tuple(self.rehearsal_method(o).eval().requires_grad_(False) for o in self.of_stage(source))
             for name, source in stage.teachers.items()

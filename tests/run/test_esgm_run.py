@@ -45,6 +45,14 @@ def test_a_dry_run_times_stages_that_need_parsing_maps(home: Path, folder: Path,
     assert code == 0 and "no image was read" in printed, printed
 
 
+def test_first_weights_of_the_last_stage_are_missed_before_the_first_one_trains(
+    home: Path, folder: Path, tmp_path: Path, call: Call
+) -> None:
+    code, printed = call("run", "--method", "esgm", "--preset", "quick", "--source", f"folder:{folder}", *FACES, *SMALL,
+                         "--set", "finetune.backbone.resnet_weights=none.safetensors", "--out", str(tmp_path / "o"))  # fmt: skip
+    assert code == 2 and "none.safetensors: no such file" in printed and "Stage" not in printed, printed
+
+
 def test_the_masking_table_runs_three_rows_from_the_command_line(home: Path, folder: Path, tmp_path: Path, call: Call) -> None:
     code, printed = call("ablate", "esgm", "--table", "masking", "--preset", "quick", "--source", f"folder:{folder}", *FACES,
                          *SMALL, "--dry-run", "--out", str(tmp_path / "o"))  # fmt: skip
