@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ferbench.errors import RecipeError
 
@@ -33,12 +34,14 @@ class PreActResNetConfig:
 class TimmOptions:
     """weights: "default" is what timm calls the model's default. drop_path: stochastic depth rate. pool: None leaves the
     model's own pooling; "avg" and "token" as timm spells them. projection: keep the model's last layer (CLIP's image projection).
+    arguments: what else the model's own constructor takes, depths and widths mostly.
     """
 
     weights: str = "default"
     drop_path: float = 0.0
     pool: str | None = None
     projection: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _fraction("drop_path", self.drop_path)

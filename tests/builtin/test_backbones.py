@@ -213,6 +213,15 @@ def test_what_timm_does_not_have_is_refused_with_suggestions(config: TimmConfig,
     assert says in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_arguments_reach_the_models_own_constructor() -> None:
+    small = {"layers": [1, 1, 1, 1], "embed_dims": [24, 48, 48, 48], "hidden_sizes": [6, 12, 12, 12]}
+    site = Site(LABEL_SPACES["basic7"], 56)
+    net = SPECS["timm"].build(TimmConfig("random", model="sequencer2d_s", arguments=small), site)
+    assert net(Inputs(torch.zeros(1, 3, 56, 56))).pooled.shape == (1, 48)
+    with pytest.raises(AssemblyRefused, match=r"cannot build sequencer2d_s at 56 pixels with these options.*'depths'"):
+        SPECS["timm"].build(TimmConfig("random", model="sequencer2d_s", arguments={"depths": [1]}), site)
+
+
 def test_preact_has_no_public_weights_and_says_so() -> None:
     with pytest.raises(WeightsError, match="no public weights 'imagenet' for this backbone"):
         SPECS["preact_resnet18"].build(PreActResNetConfig(weights="imagenet"), Site(LABEL_SPACES["basic7"], 64))

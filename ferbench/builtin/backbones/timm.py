@@ -91,7 +91,7 @@ def create(config: TimmConfig, site: Site, more: Mapping[str, Any] | None = None
         raise UnknownName("timm model", config.model, timm.list_models(), where="backbone timm", next="A tag goes into weights")
     facts: Any = timm.get_pretrained_cfg(config.model)
     fixed = facts is not None and facts.fixed_input_size
-    given: dict[str, Any] = {**(more or {}), **({} if config.projection else {"num_classes": 0})}
+    given: dict[str, Any] = {**(more or {}), **config.arguments, **({} if config.projection else {"num_classes": 0})}
     if fixed:
         given["img_size"] = site.image
     if config.drop_path:
