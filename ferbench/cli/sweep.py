@@ -13,6 +13,7 @@ from ferbench.cli.run import complete, listed
 if TYPE_CHECKING:
     from ferbench.evaluation.protocol import Protocol
     from ferbench.launch.cells import Cell, Ended, Finder, Launcher
+    from ferbench.plugins import Registry
     from ferbench.report import Reporter
 
 
@@ -92,7 +93,7 @@ def command(
         _plan(cells, finder, base.out, launching["slots"] or 1, as_json)
         return
     failed = 0 if partial else _run(told, cells, finder, reporter, _launcher(base.device, base.out, **launching))
-    _conclude(told, cells, [found for cell in cells if (found := finder.find(cell))], as_json)
+    _conclude(told, cells, [found for cell in cells if (found := finder.find(cell))], registry, as_json)
     if failed:
         raise FerbenchError(
             f"{failed} runs failed, for the reasons above", where="ferbench sweep", next="The same command tries them again"
@@ -183,11 +184,13 @@ def _plan(cells: list[Cell], finder: Finder, out: Path, slots: int, as_json: boo
     )
 
 
-def _conclude(protocol: Protocol, cells: list[Cell], ended: list[Ended], as_json: bool) -> None:
+def _conclude(protocol: Protocol, cells: list[Cell], ended: list[Ended], registry: Registry, as_json: bool) -> None:
     from ferbench.launch.tables import tell
+    from ferbench.leaderboard.aliases import read
 
     if as_json:
         rows = [{"run": one.cell.name, "run_id": one.record.run_id, "folder": str(one.folder)} for one in ended if one.record]
         click.echo(json.dumps(rows, indent=1))
         return
-    click.echo(tell(protocol, cells, ended), nl=False)
+    names = read(recipe.path for recipe in registry.recipes.values())
+    click.echo(tell(protocol, cells, ended, names), nl=False)

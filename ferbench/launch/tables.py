@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ferbench.evaluation.protocol import Arm, Protocol
 from ferbench.launch.cells import Cell, Ended
+from ferbench.leaderboard.aliases import Alias, called
 from ferbench.leaderboard.answers import remembering
 from ferbench.leaderboard.board import tables
 from ferbench.leaderboard.page import markdown
@@ -13,9 +14,10 @@ from ferbench.leaderboard.published import read
 from ferbench.leaderboard.runs import run_of
 
 
-def tell(protocol: Protocol, cells: Sequence[Cell], done: Sequence[Ended]) -> str:
+def tell(protocol: Protocol, cells: Sequence[Cell], done: Sequence[Ended], aliases: Sequence[Alias] = ()) -> str:
     """Markdown: the tables of the protocol's arms, each over the targets that are prepared here, and a line per cell without a run."""
-    runs = [run_of(one.folder, one.record) for one in done if one.folder is not None and one.record is not None]
+    found = [run_of(one.folder, one.record) for one in done if one.folder is not None and one.record is not None]
+    runs = list(called(found, aliases))
     here = _prepared(protocol, cells)
     with remembering() as answers:
         made, refused = tables(runs, [here], read(), answers) if runs else ([], [])

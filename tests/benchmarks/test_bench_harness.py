@@ -145,6 +145,8 @@ def bare(
             loss.backward(inputs=main if two is not None else None)
             one.step()
             one.zero_grad()
+            if batch is not None:
+                method.after_step(output, batch, progress)
         return time.perf_counter() - began
 
     return run

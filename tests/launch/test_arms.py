@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures_board import write_run
 
 from ferbench.arms import chosen_arms, chosen_seeds, decide, requests
 from ferbench.cli import main
 from ferbench.cli.run import command
 from ferbench.errors import FerbenchError
 from ferbench.evaluation.protocol import find
-from ferbench.launch.cells import Cell, plan_all, sentence
+from ferbench.launch.cells import Cell, Ended, plan_all, sentence
 from ferbench.launch.cost import estimate
+from ferbench.launch.tables import tell
+from ferbench.leaderboard.aliases import Alias
 from ferbench.planning import Request
 from ferbench.plugins import load
 
@@ -129,3 +132,11 @@ def test_what_cannot_run_here_is_listed_and_the_rest_is_planned(place: Path, cap
     assert "0 of 5 runs of sdg-cafe@1 are done" in printed and "- erm, rafdb, seed 0: not done yet" in printed
     assert "- erm, mma, seed 0: mma: not prepared on this machine" in printed
     assert "learnt from rafdb: without affectnet, ferplus, mma, sfew" in printed
+
+
+def test_a_matrix_is_told_by_the_names_of_papers_tables(home: Path, tmp_path: Path) -> None:
+    folder, names = tmp_path / "run", [Alias("ResNet-18", "erm", "", True, ())]
+    record = write_run(folder, find("muxspace@1"), "muxspace-lfw", {"muxspace-imfdb": 60}, "erm", 0, 0.5)
+    cell = Cell(Request("erm", ("muxspace-lfw",)))
+    told = tell(find("muxspace@1"), [cell], [Ended(cell, folder, record)], names)
+    assert "ResNet-18 (erm)" in told and "1 of 1 runs of muxspace@1 are done" in told
