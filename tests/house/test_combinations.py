@@ -165,16 +165,17 @@ def takes_a_step(stage: Stage) -> str:
     """Nothing when a step is taken and changes something, else the reason of the refusal. What is neither raises."""
     try:
         method = method_of(stage).train()
-        batch = made_up(method.site, 2, ("parsing",))
+        batch, progress = made_up(method.site, 2, ("parsing",)), Progress(0, 0, 0.0)
         with torch.no_grad():  # only for the names of the losses
-            output = method(batch.inputs)
-            losses = dict.fromkeys(method.losses(output, batch, Progress(0, 0, 0.0)), 1.0)
-            critics = dict.fromkeys(method.critic_losses(output.detached(), batch, Progress(0, 0, 0.0)), 1.0)
+            painted = method.painted(batch, progress)
+            output = method(painted.inputs)
+            losses = dict.fromkeys(method.losses(output, painted, progress), 1.0)
+            critics = dict.fromkeys(method.critic_losses(output.detached(), painted, progress), 1.0)
     except FerbenchError as refused:
         return refused.line()
     before = {name: parameter.detach().clone() for name, parameter in method.head.named_parameters()}
     step = Step(method, replace(stage, losses=losses, critics=critics), torch.device("cpu"), torch.float32)
-    values = step(batch, Progress(0, 0, 0.0), 1.0)
+    values = step(batch, progress, 1.0)
     assert torch.isfinite(values).all(), dict(zip(step.names, values.tolist(), strict=True))
     assert any(not torch.equal(before[name], parameter) for name, parameter in method.head.named_parameters()), (
         "nothing was learnt"
