@@ -59,6 +59,10 @@ class Batch:
     def faces(self) -> int:
         return len(self) // (1 + self.copies)
 
+    def shown(self, pictures: Tensor) -> Inputs:
+        """These pictures of the faces, [faces, 3, H, W], with the views of the faces: what ``network`` may be asked about."""
+        return Inputs(pictures, {name: view[: self.faces] for name, view in self.inputs.views.items()})
+
     def with_copies(self, *made: Tensor) -> Batch:
         """The batch, and behind it further pictures of each of its faces, [faces, 3, H, W] each: labels and views are the face's own."""
         n = self.faces
