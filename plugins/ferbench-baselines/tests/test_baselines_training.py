@@ -20,10 +20,10 @@ from ferbench.train.rehearsal import made_up, rehearse
 sys.path.insert(0, str(Path(__file__).parent))
 from helpers_baselines import METHODS, faces, registry, run, small_method, small_stage
 
-
 BY_HEART = {
     "scn": ("head.relabel_from=0",), "icid": ("head.dropout=0", "epochs=40"), "apvit": ("epochs=8",),
-    "sada": ("epochs=12", "head.views=1", "head.attack_from=10"), "pden": ("epochs=16", "head.domains=2", "head.learning=0.3", "optimiser.lr=6e-3"),
+    "sada": ("epochs=12", "head.views=1", "head.attack_from=10"),
+    "pden": ("epochs=16", "head.domains=2", "head.learning=0.3", "optimiser.lr=6e-3"),
 }  # fmt: skip
 
 
