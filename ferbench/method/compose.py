@@ -77,8 +77,6 @@ class Method(nn.Module):
         part: Component = getattr(self, self._painter)
         with torch.no_grad():
             painted = part.paint(replace(batch, network=self.as_it_stands), progress)
-        torch.clear_autocast_cache()  # weights that were cast without gradient would have none in the forward pass either
-        torch.clear_autocast_cache()  # weights that were cast without gradient would have none in the forward pass either
         return replace(painted, network=self.as_it_stands)
 
     def as_it_stands(self, inputs: Inputs) -> Output:

@@ -45,6 +45,7 @@ class Step:
         last_micro = self._micro + 1 == self.stage.optimiser.accumulate
         with self.autocast():
             batch = self.method.painted(batch, progress)
+        with self.autocast():  # anew: some versions of torch go on with weights that were cast without gradient
             output = self.forward(batch.inputs)
         values: dict[str, Tensor] = {}
         if self.critics is not None:
