@@ -43,9 +43,10 @@ class Step:
 
     def __call__(self, batch: Batch, progress: Progress, epoch: float) -> Tensor:
         last_micro = self._micro + 1 == self.stage.optimiser.accumulate
+        if self.method.paints:
+            with self.autocast():  # of its own: some versions of torch go on with weights that were cast without gradient
+                batch = self.method.painted(batch, progress)
         with self.autocast():
-            batch = self.method.painted(batch, progress)
-        with self.autocast():  # anew: some versions of torch go on with weights that were cast without gradient
             output = self.forward(batch.inputs)
         values: dict[str, Tensor] = {}
         if self.critics is not None:
