@@ -82,6 +82,11 @@ class Step:
         stepper.step()
         stepper.zero()
 
+    @property
+    def whole(self) -> bool:
+        """Whether no micro-batch waits for others: only then does a checkpoint hold all that there is."""
+        return self._micro == 0
+
     def state(self) -> dict[str, Any]:
         return {
             "main": self.main.optimiser.state_dict(),

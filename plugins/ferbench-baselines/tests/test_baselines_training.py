@@ -49,7 +49,7 @@ RESUMED = {
     "eac": (),
     "mixstyle": ("disentangler.p=1.0",),
     "sada": ("head.attack_from=2", "head.views=1"),
-    "pden": (),
+    "pden": ("optimiser.accumulate=3",),  # asked to stop within a step, it ends that first
 }
 
 
