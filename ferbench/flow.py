@@ -5,7 +5,7 @@ B batch, E width of a pooled feature, N tokens, C/H/W channels and size of a lev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -39,7 +39,8 @@ class Batch:
     expression: [B] class index, -1 unknown. factors: name -> [B] class index, -1 unknown. domain: [B] index of the source
     (a copy made by the view counts as a further domain). affect: [B, 2] valence and arousal in [-1, 1], NaN unknown.
     row: [B] row in the role's data, the same in every epoch. copies: how many pictures of each face the view has made beside its own:
-    B = (1 + copies) · faces, the faces first, then all of a copy after all of another, in the order of the faces.
+    B = (1 + copies) · faces, the faces first, then all of a copy after all of another, in the order of the faces. network: the method
+    as it stands, in evaluation mode for the time of the call, where a part paints (see Component.paint); else None.
     """
 
     inputs: Inputs
@@ -49,9 +50,39 @@ class Batch:
     affect: Tensor
     row: Tensor
     copies: int = 0
+    network: Callable[[Inputs], Output] | None = None
 
     def __len__(self) -> int:
         return self.expression.shape[0]
+
+    @property
+    def faces(self) -> int:
+        return len(self) // (1 + self.copies)
+
+    def shown(self, pictures: Tensor) -> Inputs:
+        """These pictures of the faces, [faces, 3, H, W], with the views of the faces: what ``network`` may be asked about."""
+        return Inputs(pictures, {name: view[: self.faces] for name, view in self.inputs.views.items()})
+
+    def with_copies(self, *made: Tensor) -> Batch:
+        """The batch, and behind it further pictures of each of its faces, [faces, 3, H, W] each: labels and views are the face's own."""
+        n = self.faces
+
+        def again(x: Tensor) -> Tensor:
+            return torch.cat([x, *[x[:n]] * len(made)])
+
+        pictures = torch.cat([self.inputs.images, *made]).contiguous(memory_format=torch.channels_last)
+        views = {name: again(view) for name, view in self.inputs.views.items()}
+        domain = again(self.domain)
+        return replace(
+            self,
+            inputs=Inputs(pictures, views, domain=domain),
+            expression=again(self.expression),
+            factors={name: again(known) for name, known in self.factors.items()},
+            domain=domain,
+            affect=again(self.affect),
+            row=again(self.row),
+            copies=self.copies + len(made),
+        )
 
 
 @dataclass(frozen=True)

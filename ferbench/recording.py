@@ -15,7 +15,7 @@ from ferbench.plugins import Registry
 from ferbench.recipe import Stage
 from ferbench.results import record as rec
 from ferbench.results.store import RunFolder
-from ferbench.schema import LabelSpace
+from ferbench.schema import LabelSpace, canonical
 from ferbench.targets import Target
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def make_record(
         artifact, reused = artifacts[order.label]
         times.setdefault("reused", {})[order.label] = reused
         for info in artifact.initial_weights:
-            weights[str(info)] = rec.Weights(**{key: value for key, value in info.items() if value is not None})
+            key = f"{info.get('name')} {canonical(info)}"  # the same for weights of a stage that was trained before
+            weights[key] = rec.Weights(**{key: value for key, value in info.items() if value is not None})
         stages.append(
             rec.StageRecord(
                 name=order.label,

@@ -19,6 +19,7 @@ from ferbench.contract.training import (
     phases_stay_apart,
     some,
     terms_of,
+    terms_on,
 )
 from ferbench.flow import Inputs, Output
 from ferbench.method.compose import Method
@@ -108,15 +109,19 @@ def evaluation_is_deterministic(bench: Bench) -> str:
 
 
 def labels_change_no_prediction(bench: Bench) -> str:
-    """Two copies that saw different labels in their losses predict the same bits, in training and in evaluation."""
+    """Two copies that saw different labels in their losses predict the same bits, in training and in evaluation. They learn from the
+    same pictures, whatever they would have painted by those labels."""
     batch, other = bench.batch(), bench.batch(seed=1)
     lied = replace(batch, expression=other.expression, factors=other.factors, affect=other.affect, domain=other.domain)
     elsewhere = replace(batch.inputs, domain=other.inputs.domain)  # in training a part may mix across sources; never later
     seen: list[list[dict[str, Tensor]]] = []
+    pictures: Inputs | None = None
     for told, later in ((batch, batch.inputs), (lied, elsewhere)):
         method = bench.method()
         torch.manual_seed(0)
-        terms_of(method, told, START)
+        painted = method.painted(told, START)
+        pictures = painted.inputs if pictures is None else pictures
+        terms_on(method, replace(painted, inputs=pictures), START)
         torch.manual_seed(0)
         seen.append([_predict(method, batch.inputs), _predict(method.eval(), later)])
     for mode, a, b in zip(("training", "evaluation"), *seen, strict=True):

@@ -43,7 +43,8 @@ def losses_are_named_scalars(bench: Bench) -> str:
 
 def losses_stand_in_their_spec(bench: Bench) -> str:
     """Every term that a part emits is named in its Spec, so that its weight comes along when another recipe takes the part."""
-    method, batch = bench.method(), bench.batch()
+    method = bench.method()
+    batch = method.painted(bench.batch(), START)
     output = method(batch.inputs)
     wrong = []
     for slot, part in method.components():
@@ -60,19 +61,21 @@ def losses_stand_in_their_spec(bench: Bench) -> str:
 
 
 def gradient_reaches_everything(bench: Bench) -> str:
-    """Over a few batches, with a step after each (some layers start at zero), every parameter has a gradient in its phase. Before
-    the last one biases and scales are pushed about: a PReLU before a maximum sees negative numbers only then."""
+    """Over a few batches, with a step after each (some layers start at zero), every parameter has a gradient in its phase, or at the
+    latest in one of the later epochs. Before the third biases and scales are pushed about: a PReLU before a maximum sees
+    negative numbers only then."""
     method = bench.method()
     main, critics = method.phase_parameters()
     if not main:
         return ""
     step = Step(method, bench.stage, torch.device("cpu"), torch.float32)
-    left = {*main, *critics}
-    for seed in range(3):
+    left, epochs = {*main, *critics}, bench.stage.epochs
+    later = [Progress(epoch, 0, epoch / epochs) for epoch in range(1, epochs)]
+    for seed, progress in enumerate([*(Progress(0, seed, seed / 2) for seed in range(3)), *later]):
         torch.manual_seed(seed)
         if seed == 2:
             _push(method)
-        terms, critic_terms = terms_of(method, bench.batch(seed), Progress(0, seed, seed / 2))
+        terms, critic_terms = terms_of(method, bench.batch(seed), progress)
         for parameters, found, weights in ((main, terms, bench.stage.losses), (critics, critic_terms, bench.stage.critics)):
             if parameters and found:
                 left -= set(_gradients(weigh(found, weights, bench.stage.name), parameters, zero=False))
@@ -90,14 +93,15 @@ def _push(method: Method) -> None:
 
 
 def phases_stay_apart(bench: Bench) -> str:
-    """Critics' losses do not reach the main parameters, and a step of one phase leaves the other's parameters byte-equal."""
+    """A step of one phase leaves the other's parameters byte-equal; and critics' losses do not reach the main parameters, but where a part
+    paints: there critics may learn through the network, and the step keeps what is theirs."""
     method = bench.method()
     main, critics = method.phase_parameters()
     _, critic_terms = terms_of(method, bench.batch(), START)
     if not critics:
         return f"critic_losses gives {some(list(critic_terms))}, and there is no critic" if critic_terms else ""
     total = weigh(critic_terms, bench.stage.critics, bench.stage.name)
-    if leaked := _gradients(total, main, zero=True):
+    if not method.paints and (leaked := _gradients(total, main, zero=True)):
         return f"critic losses reach {some(leaked)} of the main phase"
     for resting, moving in (("main", critics), ("critics", main)):
         moved = _moved_by_step(bench, resting=resting)
@@ -132,6 +136,11 @@ def frozen_parts_stay(bench: Bench) -> str:
 
 
 def terms_of(method: Method, batch: Batch, progress: Progress) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    return terms_on(method, method.painted(batch, progress), progress)
+
+
+def terms_on(method: Method, batch: Batch, progress: Progress) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The terms of a batch that is painted already."""
     output = method(batch.inputs)
     critics = method.critic_losses(output.detached(), batch, progress)
     return method.losses(output, batch, progress), critics

@@ -73,12 +73,22 @@ class Component(nn.Module):
         super().__init__()
         self.critics = nn.ModuleDict()
 
+    @property
+    def paints(self) -> bool:
+        return type(self).paint is not Component.paint
+
+    def paint(self, batch: Batch, progress: Progress) -> Batch:
+        """What this step learns from: the batch with other pictures, or with further ones of each face (``Batch.with_copies``). Asked once
+        at the beginning of a step, without gradient and in the step's precision. One part of a method paints at most; it may ask
+        ``batch.network`` what the method makes of pictures, here and in its losses, with a graph where gradients are on."""
+        return batch
+
     def losses(self, output: Output, batch: Batch, progress: Progress) -> dict[str, Tensor]:
         """Named scalars for the main phase. The recipe gives every name its weight."""
         return {}
 
     def critic_losses(self, output: Output, batch: Batch, progress: Progress) -> dict[str, Tensor]:
-        """Named scalars for the critics' phase; ``output`` is detached."""
+        """Named scalars for the critics' phase; ``output`` is detached. Where none has a graph, the critics rest in this step."""
         return {}
 
     def start(self, expression: Tensor) -> None:

@@ -40,6 +40,7 @@ class Method(nn.Module):
         self.site = site
         self._select = masking.select_tokens if masking.masks_tokens else None
         self._between = disentangler.between if disentangler.acts_between else None
+        self._painter = _painter(self)
 
     def forward(self, inputs: Inputs) -> Output:
         return self._through(inputs, self._select, partial(self._between, inputs=inputs) if self._between else None)
@@ -64,6 +65,30 @@ class Method(nn.Module):
         select = self._select if mask is None else lambda tokens, inputs: mask
         output = self._through(inputs, select, tap if self.backbone.taps else None)
         return output, tuple(seen) or output.features.levels
+
+    @property
+    def paints(self) -> bool:
+        return self._painter is not None
+
+    def painted(self, batch: Batch, progress: Progress) -> Batch:
+        """What a step learns from: the batch itself, or what a part paints of it."""
+        if self._painter is None:
+            return batch
+        part: Component = getattr(self, self._painter)
+        with torch.no_grad():
+            painted = part.paint(replace(batch, network=self.as_it_stands), progress)
+        return replace(painted, network=self.as_it_stands)
+
+    def as_it_stands(self, inputs: Inputs) -> Output:
+        """``forward`` in evaluation mode: statistics stay, nothing drops out. Every part is then in the mode that it was in."""
+        training = [module for module in self.modules() if module.training]
+        self.eval()
+        try:
+            output: Output = self(inputs)
+        finally:
+            for module in training:
+                module.training = True
+        return output
 
     def components(self) -> Iterator[tuple[str, Component]]:
         for slot in SLOTS:
@@ -153,6 +178,15 @@ def check_needs(slot: str, component: Component, site: Site, provided: frozenset
             f"{', '.join(sorted(provided - _PARTS)) or 'expressions only'}",
             next=f'A stage of data = "auxiliary.{need}" has it' if need in ("factors", "parsing") else "",
         )
+
+
+def _painter(method: Method) -> str | None:
+    """The slot whose part makes the pictures of a step; None where a step learns from those of the view."""
+    slots = [slot for slot, component in method.components() if component.paints]
+    if len(slots) > 1:
+        one, other = (f"{slot} {_name(getattr(method, slot))}" for slot in slots[:2])
+        raise AssemblyRefused(f"{one} and {other} both make the pictures that a step learns from; one part of a method may")
+    return slots[0] if slots else None
 
 
 def _name(component: Component) -> str:

@@ -111,10 +111,10 @@ def train(
             state.names, state.seconds = step.names, time.monotonic() - started
             losses_so_far = _look(state, stage, work, loop)
             watcher.step(epoch=state.epoch, done=done + 1, total=total, images=len(batch), losses=losses_so_far)
-            if pulse.save or pulse.stop:
+            if step.whole and (pulse.save or pulse.stop):
                 save(method, step, state, work, identity, loop.rank, loop.world)
                 pulse.saved()
-            if pulse.stop:
+            if step.whole and pulse.stop:
                 raise Interrupted(
                     f"stopped at epoch {state.epoch + 1} of {stage.epochs}, checkpoint written",
                     where=f"stage {stage.name}", next="The same command goes on from here",
@@ -129,7 +129,7 @@ def train(
         state.history.append(entry)
         watcher.epoch(entry)
         state.epoch, state.step, state.sums = state.epoch + 1, 0, None
-        if state.epoch < stage.epochs and pulse.due(0) and pulse.save:
+        if state.epoch < stage.epochs and step.whole and pulse.due(0) and pulse.save:
             save(method, step, state, work, identity, loop.rank, loop.world)
             pulse.saved()
 

@@ -65,9 +65,10 @@ def remember(
     """``batches`` with every component's ``frozen_features`` worked out beforehand, in batches of training's size and precision.
 
     The batches as they were where that is not exact (no end of pictures; an answer whose bits depend on the neighbours) or
-    not worth it (no frozen features, more than MOST bytes, no more ``epochs`` to go than a row has looks). say: what, done, total.
+    not worth it (no frozen features, more than MOST bytes, no more ``epochs`` to go than a row has looks), and where a part paints:
+    a step learns from other pictures there. say: what, done, total.
     """
-    if not isinstance(batches, Repeating) or batches.looks is None or epochs <= batches.looks:
+    if method.paints or not isinstance(batches, Repeating) or batches.looks is None or epochs <= batches.looks:
         return batches
 
     @torch.no_grad()

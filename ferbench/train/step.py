@@ -1,4 +1,4 @@
-"""One training step: one forward, then the critics, then everything else. Nothing here waits for the device."""
+"""One training step: the pictures, one forward, then the critics, then everything else. Nothing here waits for the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Step:
     """``step(batch, progress)`` updates the method and returns the names and the stacked values of its losses (on the device).
 
     Phases: ``critics`` learn on the detached output, then ``main`` learns through the updated critics, each with gradients for its
-    own parameters only. A method without critics is the main phase alone.
+    own parameters only. A method without critics is the main phase alone. Where a part paints, both learn from what it made of the batch.
     """
 
     def __init__(
@@ -43,13 +43,18 @@ class Step:
 
     def __call__(self, batch: Batch, progress: Progress, epoch: float) -> Tensor:
         last_micro = self._micro + 1 == self.stage.optimiser.accumulate
+        if self.method.paints:
+            with self.autocast():  # of its own: some versions of torch go on with weights that were cast without gradient
+                batch = self.method.painted(batch, progress)
         with self.autocast():
             output = self.forward(batch.inputs)
         values: dict[str, Tensor] = {}
         if self.critics is not None:
             with self.autocast():
                 terms = self.method.critic_losses(output.detached(), batch, progress)
-            self._shared(weigh(terms, self.stage.critics, f"stage.{self.stage.name}.critics")).backward()  # type: ignore[no-untyped-call]
+            total = self._shared(weigh(terms, self.stage.critics, f"stage.{self.stage.name}.critics"))
+            if total.requires_grad:  # else they rest
+                total.backward(inputs=self.critics.parameters)  # type: ignore[no-untyped-call]
             values |= {f"critic.{name}": term.detach() for name, term in terms.items()}
             if last_micro:
                 self._update(self.critics, epoch)
@@ -77,6 +82,11 @@ class Step:
         stepper.step()
         stepper.zero()
 
+    @property
+    def whole(self) -> bool:
+        """Whether no micro-batch waits for others: only then does a checkpoint hold all that there is."""
+        return self._micro == 0
+
     def state(self) -> dict[str, Any]:
         return {
             "main": self.main.optimiser.state_dict(),
@@ -90,16 +100,20 @@ class Step:
 
 
 def average_gradients(parameters: Iterable[nn.Parameter], world: int) -> None:
-    """Mean of the gradients over all ranks, in one message. A parameter without gradient on this rank counts as zero."""
+    """Mean of the gradients over all ranks, in one message. A parameter without gradient on this rank counts as zero; one that has none
+    on any rank goes on without, and rests, as it would on one process."""
     parameters = list(parameters)
-    flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+    here = [parameter.grad is not None for parameter in parameters]
+    gradients = [(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters]
+    flat = torch.cat([*gradients, torch.tensor(here, dtype=gradients[0].dtype, device=gradients[0].device)])
     dist.all_reduce(flat)
     flat /= world
+    there = here if all(here) else (flat[-len(here) :] > 0).tolist()
     at = 0
-    for parameter in parameters:
+    for parameter, anywhere in zip(parameters, there, strict=True):
         piece = flat[at : at + parameter.numel()].view_as(parameter)
-        if parameter.grad is None:
-            parameter.grad = piece.clone()
-        else:
+        if parameter.grad is not None:
             parameter.grad.copy_(piece)
+        elif anywhere:
+            parameter.grad = piece.clone()
         at += parameter.numel()

@@ -41,6 +41,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "baselines.attentive_centre": {"hidden": [32]},
     "baselines.uncertainty": {"width": 80},  # as wide as a head that splits channels by class asks for
     "baselines.mla": {"hidden": 32},
+    "baselines.sada": {"map": 0, "views": 1},
+    "baselines.pden": {"channels": 4},
 }
 """Options under which a part can stand without an earlier stage; its defaults are tried as well."""
 
@@ -121,7 +123,10 @@ def registry() -> Registry:
 
 
 REGISTRY = registry()
-MASKINGS, HEADS = tuple(REGISTRY.specs["maskings"]), tuple(REGISTRY.specs["heads"])
+PAINT = tuple(head for head in ("baselines.sada", "baselines.pden") if head in REGISTRY.specs["heads"])
+"""Heads that make the pictures of a step, which takes longer: each meets every disentangler, and the rest in turn."""
+
+MASKINGS, HEADS = tuple(REGISTRY.specs["maskings"]), tuple(head for head in REGISTRY.specs["heads"] if head not in PAINT)
 DISENTANGLERS = tuple(name for name in REGISTRY.specs["disentanglers"] if name not in TIED)
 
 
@@ -137,6 +142,9 @@ def grid() -> list[tuple[str, str, str, str]]:
         beside = [mix for mix in turns if mix[:2] == (backbone, masking)]
         turns += [(backbone, masking, d, "linear") for d in DISENTANGLERS if d not in {mix[2] for mix in beside}]
         turns += [(backbone, masking, "none", h) for h in HEADS if h not in {mix[3] for mix in beside}]
+    kinds = tuple(BACKBONES)
+    for (d, disentangler), (h, head) in product(enumerate(DISENTANGLERS), enumerate(PAINT)):
+        turns.append((kinds[(d + h) % len(kinds)], MASKINGS[(d + h) % len(MASKINGS)], disentangler, head))
     return list(dict.fromkeys(turns))
 
 
@@ -148,7 +156,7 @@ def stage_of(backbone: str, masking: str, disentangler: str, head: str, options:
     weights = {"weights": "random"} if config is not None and hasattr(config(), "weights") else {}
     table = {
         "backbone": {"use": backbone, **weights, **TINY.get(backbone, {})}, "masking": {"use": masking, **SMALL.get(masking, {})},
-        "disentangler": {"use": disentangler, **options}, "head": head,
+        "disentangler": {"use": disentangler, **options}, "head": {"use": head, **OPTIONS.get(head, {})},
         "epochs": 2, "batch": 2, "view": {"resize": SIDE.get(backbone, 64), "augment": []},
         "optimiser": {"name": "sgd", "lr": 1e-3},
     }  # fmt: skip
@@ -165,16 +173,17 @@ def takes_a_step(stage: Stage) -> str:
     """Nothing when a step is taken and changes something, else the reason of the refusal. What is neither raises."""
     try:
         method = method_of(stage).train()
-        batch = made_up(method.site, 2, ("parsing",))
+        batch, progress = made_up(method.site, 2, ("parsing",)), Progress(0, 0, 0.0)
         with torch.no_grad():  # only for the names of the losses
-            output = method(batch.inputs)
-            losses = dict.fromkeys(method.losses(output, batch, Progress(0, 0, 0.0)), 1.0)
-            critics = dict.fromkeys(method.critic_losses(output.detached(), batch, Progress(0, 0, 0.0)), 1.0)
+            painted = method.painted(batch, progress)
+            output = method(painted.inputs)
+            losses = dict.fromkeys(method.losses(output, painted, progress), 1.0)
+            critics = dict.fromkeys(method.critic_losses(output.detached(), painted, progress), 1.0)
     except FerbenchError as refused:
         return refused.line()
     before = {name: parameter.detach().clone() for name, parameter in method.head.named_parameters()}
     step = Step(method, replace(stage, losses=losses, critics=critics), torch.device("cpu"), torch.float32)
-    values = step(batch, Progress(0, 0, 0.0), 1.0)
+    values = step(batch, progress, 1.0)
     assert torch.isfinite(values).all(), dict(zip(step.names, values.tolist(), strict=True))
     assert any(not torch.equal(before[name], parameter) for name, parameter in method.head.named_parameters()), (
         "nothing was learnt"

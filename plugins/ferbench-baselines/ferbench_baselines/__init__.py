@@ -21,6 +21,8 @@ PAPERS = {
     "icid": "ICID: intra-category common and inter-category distinction features, in the form of the CD-FER benchmark (arXiv:2008.00923)",
     "mla": "MLA: multi-level attention for facial expression recognition, as ESGM + PDED compares with it",
     "activefer": "ActiveFER: active learning with contrastive pre-training for facial expression recognition (arXiv:2307.02744)",
+    "sada": "SADA: when neural networks fail to generalize? A model sensitivity perspective (arXiv:2212.00850)",
+    "pden": "PDEN: progressive domain expansion network for single domain generalization (arXiv:2103.16050)",
     "apvit": "APViT: vision transformer with attentive pooling for robust facial expression recognition (arXiv:2212.05463)",
 }
 
@@ -95,6 +97,24 @@ def ferbench_heads() -> Iterable[Spec]:
             config.ContrastConfig,
             "a face and its copies are one, without labels",
             "contrast",
+        ),
+        Spec(
+            "baselines.sada",
+            _build("sada", "AmplitudeAttack"),
+            config.SadaConfig,
+            "answers hold when amplitudes are attacked",
+            PAPERS["sada"],
+            losses=("ce", "js", "js_attacked"),
+            teachers=("erm",),
+        ),
+        Spec(
+            "baselines.pden",
+            _build("pden", "Progressive"),
+            config.PdenConfig,
+            "generators, one after another, paint faces of new domains",
+            PAPERS["pden"],
+            losses=("ce", "old", "interpolated", "new", "contrast"),
+            critics=("class", "diversity", "cycle", "apart"),
         ),
     ]
 

@@ -14,13 +14,18 @@ PART = "head baselines.contrast"
 
 
 def nt_xent(z: Tensor, faces: int, temperature: float) -> Tensor:
-    """Mean over all pictures i, and over the other pictures j of the same face, of −log (exp(s_ij / T) / Σ_{k ≠ i} exp(s_ik / T)), s the
-    cosine. z: [B, D], the faces first, then all of a copy after all of another; faces: how many there are. In float32. Scalar ≥ 0."""
+    """Mean over all pictures i, and over the other pictures j of the same face, of −log p_ij (``log_same``). Scalar ≥ 0."""
+    return -log_same(z, faces, temperature).mean()
+
+
+def log_same(z: Tensor, faces: int, temperature: float) -> Tensor:
+    """log p_ij of all pairs of pictures i ≠ j of one face, p_ij = exp(s_ij / T) / Σ_{k ≠ i} exp(s_ik / T), s the cosine. z: [B, D], the
+    faces first, then all of a copy after all of another; faces: how many there are. In float32. [pairs] ≤ 0."""
     z = F.normalize(z.float(), dim=1)
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     log_p = (z @ z.T / temperature).masked_fill(itself, -torch.inf).log_softmax(1)
     face = torch.arange(len(z), device=z.device) % faces
-    return -log_p[(face[:, None] == face[None]) & ~itself].mean()
+    return log_p[(face[:, None] == face[None]) & ~itself]
 
 
 class Contrast(Head):

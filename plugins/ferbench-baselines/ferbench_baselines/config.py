@@ -132,8 +132,51 @@ class ContrastConfig:
 
     def __post_init__(self) -> None:
         at_least("width", self.width, 1)
-        if self.temperature <= 0:
-            raise RecipeError(f"temperature is {self.temperature}; above 0")
+        above("temperature", self.temperature)
+
+
+@dataclass(frozen=True)
+class SadaConfig:
+    """``baselines.sada``. views: copies that are made of each face. attack_from: the epoch, counted from 1, from which on they are
+    attacked; 0: never. steps: of the attack, at most; rate: by how much an amplitude changes in one, as a part of itself. map: side
+    of the sensitivity map, 64 for 224 pixels [ours]; 0: every frequency counts alike. noise: root mean square of the noise that shows
+    the sensitivity, of pixels in [0, 1]: 8 over 32 pixels in the code."""
+
+    views: int = 3
+    attack_from: int = 7
+    steps: int = 5
+    rate: float = 0.08
+    map: int = 64
+    noise: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name, least in (("views", 1), ("attack_from", 0), ("steps", 1), ("map", 0)):
+            at_least(name, getattr(self, name), least)
+        above("rate", self.rate)
+        above("noise", self.noise)
+
+
+@dataclass(frozen=True)
+class PdenConfig:
+    """``baselines.pden``. domains: how many generators paint, one after another, each for an equal part of training. learning: the share of
+    its part in which a generator learns. channels: of its first layer. noise: numbers in z. cap: above which two pictures of one face
+    are different enough. width: of the projection in which pictures are compared. temperature: T, above 0."""
+
+    domains: int = 5
+    learning: float = 0.5
+    channels: int = 16
+    noise: int = 10
+    cap: float = 0.5
+    width: int = 128
+    temperature: float = 0.07
+
+    def __post_init__(self) -> None:
+        for name in ("domains", "channels", "noise", "width"):
+            at_least(name, getattr(self, name), 1)
+        if not 0 < self.learning <= 1:
+            raise RecipeError(f"learning is {self.learning}; above 0, and at most 1")
+        above("cap", self.cap)
+        above("temperature", self.temperature)
 
 
 @dataclass(frozen=True)
@@ -167,6 +210,11 @@ class ApvitConfig:
 def at_least(name: str, value: int, least: int) -> None:
     if value < least:
         raise RecipeError(f"{name} is {value}; at least {least}")
+
+
+def above(name: str, value: float) -> None:
+    if value <= 0:
+        raise RecipeError(f"{name} is {value}; above 0")
 
 
 def fraction(name: str, value: float) -> None:

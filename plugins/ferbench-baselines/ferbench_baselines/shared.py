@@ -1,8 +1,9 @@
-"""What several baselines share: cross-entropy over known labels, and the refusals of batches and levels that cannot do."""
+"""What several baselines share: cross-entropy over known labels, pictures in [0, 1], refusals of batches and levels that cannot do."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ferbench import AssemblyRefused, RecipeError, Site
@@ -12,6 +13,24 @@ def ce(logits: Tensor, expression: Tensor) -> Tensor:
     """Cross-entropy. logits [B, K]; expression [B], −1 unknown. Scalar ≥ 0; 0 if none is known."""
     known = (expression >= 0).sum().clamp(min=1)
     return F.cross_entropy(logits.float(), expression, ignore_index=-1, reduction="sum") / known
+
+
+class Pixels(nn.Module):
+    """Between the pictures that a network sees, normalised, and pictures in [0, 1]; all [B, 3, H, W]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        for name, values in zip(("mean", "std"), site.normalise, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def of(self, images: Tensor) -> Tensor:
+        return (images * self.std + self.mean).clamp(0, 1)
+
+    def normalised(self, pictures: Tensor) -> Tensor:
+        return (pictures - self.mean) / self.std
 
 
 def enough(faces: int, least: int, part: str, why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ SLIM = {
     "dacl": ("disentangler.hidden=[64, 32]",),
     "lpl": ("head.width=64",),
     "mla": ("disentangler.hidden=64", "disentangler.width=32"),
+    "sada": ("head.map=4",),
+    "pden": ("head.channels=4",),
 }
 
 
@@ -81,8 +84,11 @@ def small_stage(name: str, *settings: str, backbone: str = "t.small", size: int 
 
 
 def small_method(stage: Stage, domains: int = 1, seed: int = 0) -> Method:
+    """Each teacher is plain cross-entropy, untrained."""
     site = Site(LABEL_SPACES["basic7"], stage.view.side, domains=domains, normalise=stage.view.mean_std)
-    return assemble(stage, site, registry(), seed=seed)
+    plain = [assemble(small_stage("erm", size=stage.view.side), site, registry(), seed=9) for _ in stage.teachers]
+    taught = {name: (teacher.eval().requires_grad_(False),) for name, teacher in zip(stage.teachers, plain, strict=True)}
+    return assemble(stage, replace(site, teachers=taught), registry(), seed=seed)
 
 
 def faces(n: int = 64, side: int = SIDE, seed: int = 0, names: tuple[str, ...] = ("made",)) -> Faces:

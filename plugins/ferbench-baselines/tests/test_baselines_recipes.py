@@ -20,7 +20,7 @@ ALIASES: list[dict[str, Any]] = tomllib.loads(
 )["alias"]
 PRINTED = Path(__file__).parents[3] / "leaderboard" / "published"
 OWN = tuple(name for name, file in load().recipes.items() if file.plugin == "baselines")
-APPROXIMATE = {"activefer", "icid", "mla", "apvit"}
+APPROXIMATE = {"activefer", "icid", "mla", "apvit", "sada", "pden"}
 
 
 def recipe(name: str, preset: str = "paper", variant: str | None = None) -> Recipe:
@@ -46,6 +46,8 @@ SETTINGS = {
     "mla": ("adam", 2e-4, 1e-4, "exponential", 60, 64, {"ce": 1.0}),
     "apvit": ("sgd", 1e-3, 5e-4, "cosine", 40, 128, {"ce": 1.0}),
     "activefer": ("adam", 2e-4, 1e-4, "exponential", 60, 64, {"ce": 1.0}),
+    "sada": ("sgd", 0.01, 5e-4, "multi-step", 50, 64, {"ce": 1.0, "js": 10.0, "js_attacked": 0.025}),
+    "pden": ("adam", 1e-4, 0.0, "constant", 25, 64, {"ce": 1.0, "new": 1.0, "old": 1.0, "interpolated": 1.0, "contrast": 1.0}),
 }
 
 
@@ -69,6 +71,13 @@ def test_single_settings_that_a_method_rests_on() -> None:
     assert copy.mirrored and any(op.op == "erase" for op in paper("eac").view.augment)
     assert paper("eac", "backbone=ResNet-18").optimiser.lr == 2e-4
     assert paper("scn").head.config["relabel_from"] == 10 and paper("scn", "relabel=0").head.config["relabel_from"] == 0
+    assert paper("sada").optimiser.schedule.milestones == (20.0, 40.0) and paper("sada").optimiser.momentum == 0.9
+    attack = {"views": 3, "attack_from": 7, "steps": 5, "rate": 0.08, "map": 64, "noise": 8 / 32}
+    assert paper("sada").head.config == attack and paper("sada").teachers == {"erm": "erm"}
+    assert not paper("sada", "attack=0").teachers and not paper("sada", "map=0").teachers
+    assert paper("pden").critics == {"class": 1.0, "diversity": 2.0, "cycle": 20.0, "apart": 0.1}
+    generators = {"domains": 5, "learning": 0.5, "channels": 16, "noise": 10, "cap": 0.5, "width": 128, "temperature": 0.07}
+    assert paper("pden").head.config == generators and paper("pden").load["backbone"] == "base/backbone"
     assert paper("mixstyle", "cross-domain").disentangler.config["pairing"] == "cross-domain"
 
 

@@ -20,11 +20,16 @@ from ferbench.train.rehearsal import made_up, rehearse
 sys.path.insert(0, str(Path(__file__).parent))
 from helpers_baselines import METHODS, faces, registry, run, small_method, small_stage
 
+BY_HEART = {
+    "scn": ("head.relabel_from=0",), "icid": ("head.dropout=0", "epochs=40"), "apvit": ("epochs=8",),
+    "sada": ("epochs=12", "head.views=1", "head.attack_from=10"),
+    "pden": ("epochs=16", "head.domains=2", "head.learning=0.3", "optimiser.lr=6e-3"),
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_learns_64_faces_by_heart(name: str, tmp_path: Path) -> None:
-    settings = {"scn": ("head.relabel_from=0",), "icid": ("head.dropout=0", "epochs=40"), "apvit": ("epochs=8",)}.get(name, ())
-    stage = small_stage(name, "epochs=20", "batch=16", *settings)
+    stage = small_stage(name, "epochs=20", "batch=16", *BY_HEART.get(name, ()))
     method, data = small_method(stage), faces()
     run(method, stage, data, tmp_path)
     method.eval()
@@ -43,6 +48,8 @@ RESUMED = {
     "rul": (),
     "eac": (),
     "mixstyle": ("disentangler.p=1.0",),
+    "sada": ("head.attack_from=2", "head.views=1"),
+    "pden": ("optimiser.accumulate=3",),  # asked to stop within a step, it ends that first
 }
 
 
@@ -60,16 +67,20 @@ def test_it_goes_on_from_a_checkpoint_with_the_same_bits(name: str, tmp_path: Pa
     if name == "scn":  # something was relabelled before the stop, or this shows nothing
         table: Any = stopped.head.labels  # type: ignore[union-attr]
         assert (table.now != torch.from_numpy(faces().expression)).any()
+    if name == "sada":  # looked at in the second epoch, before the stop
+        assert again.head.sensitivity.any()  # type: ignore[union-attr,operator]
     if name == "dacl":
         centres: Any = stopped.disentangler.centres
         assert not torch.equal(centres, small_method(stage).disentangler.centres)  # type: ignore[arg-type]
 
 
 def test_what_training_alone_needs_is_not_deployed() -> None:
-    for name in ("scn", "dacl"):
+    for name in ("scn", "dacl", "sada"):
         method = small_method(small_stage(name))
         method.start(torch.zeros(9, dtype=torch.long))
-        assert not [key for key in method.state_dict() if "now" in key or "centres" in key]
+        assert not [
+            key for key in method.state_dict() if any(word in key for word in ("now", "centres", "sensitivity", "teacher"))
+        ]
 
 
 def test_labels_changed_by_scn_hold_from_then_on_and_not_before_its_epoch(tmp_path: Path) -> None:
@@ -145,7 +156,7 @@ def test_eac_erases_before_it_mirrors_and_teaches_expressions_by_the_faces_alone
     ("name", "why"),
     [
         ("scn", "ranks 0.7 of a batch above the rest"), ("rul", "mixes two faces"), ("mixstyle", "mixes two styles"),
-        ("icid", "compares a face with the next"), ("dacl", "normalises its attention over a batch"),
+        ("icid", "compares a face with the next"), ("pden", "tells a face from another"), ("dacl", "normalises its attention over a batch"),
     ],
 )  # fmt: skip
 def test_a_batch_of_one_is_too_small_and_told_the_least_size(name: str, why: str) -> None:
@@ -153,6 +164,7 @@ def test_a_batch_of_one_is_too_small_and_told_the_least_size(name: str, why: str
     method = small_method(stage).train()
     batch = made_up(method.site, 1)
     with pytest.raises(RecipeError, match=f"batch: .*{why}, and a batch of 1 is too small. Set batch to 2 or more"):
+        batch = method.painted(batch, Progress(0, 0, 0.0))
         method.losses(method(batch.inputs), batch, Progress(0, 0, 0.0))
 
 
@@ -211,6 +223,8 @@ def test_weights_that_are_not_there_are_named(weights: str, told: str) -> None:
         ("lpl", "head.neighbours=0", "neighbours is 0; at least 1"), ("mixstyle", "disentangler.alpha=0", "alpha is 0"),
         ("mixstyle", "disentangler.p=0", "p is 0"), ("snr", "disentangler.levels=[]", "levels is empty"),
         ("dacl", "disentangler.hidden=[0]", "hidden is"), ("apvit", "backbone.keep=0", "keep is 0"),
+        ("sada", "sada.head.views=0", "views is 0; at least 1"), ("sada", "sada.head.rate=0", "rate is 0"),
+        ("pden", "pden.head.domains=0", "domains is 0; at least 1"), ("pden", "pden.head.learning=1.5", "learning is 1.5; above 0"),
         ("apvit", "backbone.pooled_blocks=9", "pooled_blocks is 9"), ("mla", "disentangler.width=30", "width 30 with 4 heads"),
     ],
 )  # fmt: skip
