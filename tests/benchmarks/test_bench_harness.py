@@ -110,14 +110,16 @@ def bare(
     critics = [p for n, p in method.named_parameters() if n.startswith("disentangler.critics")]
     critic_ids = {id(p) for p in critics}
     main = [p for p in method.parameters() if id(p) not in critic_ids and p.requires_grad]
-    one = torch.optim.Adam(main, lr=1e-4, fused=True)
-    two = torch.optim.Adam(critics, lr=1e-4, fused=True) if critics else None
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     weights = {**stage.losses, **stage.critics}
     plain = stage.head.use == "linear" and stage.disentangler.use == "none"
     loader = Loader(data, stage.view, stage.batch, 0)
 
     def run() -> float:
+        one = torch.optim.Adam(
+            main, lr=1e-4, fused=True
+        )  # anew, as a run of the harness has it: its moments are made in the first step
+        two = torch.optim.Adam(critics, lr=1e-4, fused=True) if critics else None
         method.train()
         began = time.perf_counter()
         for step in range(STEPS):
