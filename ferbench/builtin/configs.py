@@ -41,7 +41,7 @@ class TimmOptions:
     drop_path: float = 0.0
     pool: str | None = None
     projection: bool = False
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)  # a value, as the other options: usable as a key
 
     def __post_init__(self) -> None:
         _fraction("drop_path", self.drop_path)
